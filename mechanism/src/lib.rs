@@ -1,0 +1,10 @@
+//! The mechanism of Waybill: message bytes, Merkle-sum trees and every amount, in checked integer arithmetic.
+//! Programs on chain and services off chain call the same functions, so they cannot disagree about a bit or a coin.
+//! Amounts are nano-credits (`_nc`, 1e-9 USD) or AIC base units (`_aic`), shares are basis points (`_bps`).
+#![no_std]
+
+extern crate alloc;
+
+pub mod amount;
+pub mod merkle;
+pub mod message;
