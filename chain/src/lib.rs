@@ -1,1 +1,9 @@
-//! waybill-chain
+//! The only crate that knows Solana's RPC: typed reads, instruction builders, the catalogue that services watch, the
+//! outbox that records a transaction before it is sent, and the indexer that follows the programs' events.
+
+pub mod client;
+pub mod error;
+
+pub use client::{Chain, SignedTransaction, TransactionState};
+pub use error::ChainError;
+pub use {coin, market, settlement};
