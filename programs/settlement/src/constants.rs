@@ -1,0 +1,42 @@
+//! Bounds that are compiled in. Everything an operator may tune lives in `SettleConfig`.
+
+/// Layout version written into every new account of this program.
+pub const VERSION: u8 = 1;
+
+/// Basis points in one whole.
+pub const BPS: u16 = 10_000;
+
+/// Longest cluster name that enters the signing domain, in bytes.
+pub const MAX_CLUSTER_NAME: usize = 32;
+
+/// Bounds of the settlement epoch, in seconds.
+pub const MIN_EPOCH_S: u32 = 10;
+pub const MAX_EPOCH_S: u32 = 86_400;
+
+/// Upper bound of every window in `SettleConfig`, in seconds (60 days).
+pub const MAX_WINDOW_S: u32 = 60 * 86_400;
+
+/// Most lines and receipts one shard of a batch commits to; together they bound proof depth, bitmap and account size.
+pub const MAX_LINES: u32 = 8_192;
+pub const MAX_RECEIPTS: u32 = 16_384;
+
+/// Longest address at which a gateway publishes the data behind a batch, in bytes.
+pub const MAX_URI: usize = 128;
+
+/// How far behind the current slot the incarnation of a new channel may lie. A channel outlives this many slots,
+/// so a closed one can never be opened again at the same address.
+pub const MAX_OPEN_SLOT_AGE: u64 = 150;
+
+/// Bounds of the period over which a delegated spending limit refills, in seconds (1 hour to 31 days).
+pub const MIN_GRANT_PERIOD_S: u32 = 3_600;
+pub const MAX_GRANT_PERIOD_S: u32 = 2_678_400;
+/// The furthest a grant may expire in the future, in seconds (366 days).
+pub const MAX_GRANT_LIFE_S: i64 = 366 * 86_400;
+/// What revoking leaves of a grant, in seconds: work already served can still be settled.
+pub const REVOKE_GRACE_S: i64 = 3_600;
+
+/// Delay before a new or changed sweep address takes effect, in seconds.
+pub const SWEEP_DELAY_S: i64 = 86_400;
+
+/// Seconds in the day that numbers a `FeeDay`.
+pub const DAY_S: i64 = 86_400;

@@ -1,0 +1,124 @@
+//! The one error enum of the program. Append only: a released code never changes its meaning.
+
+use anchor_lang::prelude::*;
+
+#[error_code]
+pub enum SettleError {
+    /// 6000
+    #[msg("the signer does not hold this authority")]
+    Unauthorized,
+    /// 6001
+    #[msg("this part of the program is paused")]
+    Paused,
+    /// 6002
+    #[msg("a parameter is outside its bounds")]
+    InvalidConfig,
+    /// 6003
+    #[msg("the default key is not accepted here")]
+    DefaultKey,
+    /// 6004
+    #[msg("there is no pending authority to accept")]
+    NoPendingAuthority,
+    /// 6005
+    #[msg("arithmetic left its range")]
+    Overflow,
+    /// 6006
+    #[msg("an account broke its invariant")]
+    InvariantBroken,
+    /// 6007
+    #[msg("an account does not belong to the others")]
+    AccountMismatch,
+    /// 6008
+    #[msg("the token account has another mint or owner")]
+    TokenMismatch,
+    /// 6009
+    #[msg("the party has no active stake in this role")]
+    NotStaked,
+    /// 6010
+    #[msg("open_slot is in the future or too old")]
+    InvalidOpenSlot,
+    /// 6011
+    #[msg("a grant needs a positive limit, a period of 1 hour to 31 days and an expiry within 366 days")]
+    InvalidGrant,
+    /// 6012
+    #[msg("the channel is not in the state that this needs")]
+    ChannelState,
+    /// 6013
+    #[msg("the grace period has not ended")]
+    GraceNotOver,
+    /// 6014
+    #[msg("the grant is inactive")]
+    Inactive,
+    /// 6015
+    #[msg("the claim does not exceed what is settled")]
+    StaleClaim,
+    /// 6016
+    #[msg("the claim exceeds its ceiling")]
+    AboveCeiling,
+    /// 6017
+    #[msg("the nonce is below the last settled one")]
+    StaleNonce,
+    /// 6018
+    #[msg("the voucher has expired")]
+    VoucherExpired,
+    /// 6019
+    #[msg("the voucher names another channel or domain")]
+    VoucherMismatch,
+    /// 6020
+    #[msg("the message is malformed")]
+    MalformedMessage,
+    /// 6021
+    #[msg("no accepted signature check precedes this instruction")]
+    SignatureCheck,
+    /// 6022
+    #[msg("the rate is zero or stale")]
+    InvalidRate,
+    /// 6023
+    #[msg("the epoch has not ended")]
+    EpochNotOver,
+    /// 6024
+    #[msg("the epoch is closed for batches of this gateway")]
+    EpochClosed,
+    /// 6025
+    #[msg("the counts or sums of the batch are outside their bounds")]
+    InvalidBatch,
+    /// 6026
+    #[msg("the gateway vault holds less than the batch needs")]
+    InsufficientVault,
+    /// 6027
+    #[msg("the batch is not in the state that this needs")]
+    BatchState,
+    /// 6028
+    #[msg("the challenge window is still open")]
+    ChallengeOpen,
+    /// 6029
+    #[msg("the line does not belong to this batch")]
+    LineMismatch,
+    /// 6030
+    #[msg("the proof does not lead to the root")]
+    InvalidProof,
+    /// 6031
+    #[msg("the line is already claimed")]
+    AlreadyClaimed,
+    /// 6032
+    #[msg("the snapshot does not price this line")]
+    SnapshotMismatch,
+    /// 6033
+    #[msg("the node is not the worker of this line")]
+    NodeMismatch,
+    /// 6034
+    #[msg("the remaining accounts are not the payees of this line, in order")]
+    PayeeMismatch,
+    /// 6035
+    #[msg("lines are unclaimed and the claim window is open")]
+    ClaimsOpen,
+    /// 6036
+    #[msg("the batch can still be posted again")]
+    PostWindowOpen,
+    /// 6037
+    #[msg("the amount is zero or exceeds what is there")]
+    InvalidAmount,
+    /// 6038
+    #[msg("no sweep address is in effect")]
+    NoSweepAddress,
+}

@@ -1,0 +1,140 @@
+//! One shard of a gateway's epoch: the two Merkle-sum roots it committed to, what it is worth and what is claimed.
+//! The claim bitmap follows the header in the same account, one bit per line.
+
+use anchor_lang::prelude::*;
+
+use crate::{constants::MAX_LINES, error::SettleError};
+
+/// One byte on chain, append only.
+#[derive(AnchorSerialize, AnchorDeserialize, InitSpace, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BatchState {
+    /// Its AIC is in the batch vault; nothing is claimable.
+    Posted,
+    /// Its AIC is in the pool; lines are claimable.
+    Final,
+    /// Fees and remainder have left; nothing is owed.
+    Swept,
+}
+
+/// `["batch", gateway, epoch, shard]`: this header, then `ceil(n_lines / 8)` bytes of claim bitmap.
+#[account]
+#[derive(InitSpace, Debug)]
+pub struct Batch {
+    pub version: u8,
+    pub bump: u8,
+    pub state: BatchState,
+    pub vault_bump: u8,
+    pub gateway: Pubkey,
+    pub mint: Pubkey,
+    pub epoch: u32,
+    pub shard: u16,
+    /// Posted after its window: the gateway was late.
+    pub late: bool,
+    pub receipts_root: [u8; 32],
+    pub lines_root: [u8; 32],
+    pub n_receipts: u32,
+    pub n_lines: u32,
+    /// Sum of both trees, in nc.
+    pub sum_nc: u64,
+    /// What the batch is worth, in AIC base units.
+    pub aic: u64,
+    /// sha256 of the data (receipts and lines) that the gateway publishes.
+    pub data_hash: [u8; 32],
+    pub posted_slot: u64,
+    pub posted_at: i64,
+    /// Unix second of finality; 0 before.
+    pub final_at: i64,
+    pub claimed_lines: u32,
+    pub claimed_nc: u64,
+    /// Paid out of the batch so far, fee and burn included.
+    pub claimed_aic: u64,
+    /// Protocol fee of the claimed lines, divided at the sweep.
+    pub fee_aic: u64,
+    /// Curator shares of claimed lines without a referrer, burned at the sweep.
+    pub burn_aic: u64,
+    pub seq: u64,
+    pub rent_payer: Pubkey,
+    pub _reserved: [u8; 64],
+}
+
+impl Batch {
+    /// Bytes of the account without the bitmap.
+    pub const HEADER: usize = 8 + Self::INIT_SPACE;
+
+    /// Bytes of the account of a batch of `n_lines` lines. Bounded, so that an absurd count cannot reserve a huge account.
+    pub const fn space(n_lines: u32) -> usize {
+        let n = if n_lines > MAX_LINES { MAX_LINES } else { n_lines };
+        Self::HEADER + n.div_ceil(8) as usize
+    }
+
+    /// Whether line `index` is claimed, read from the raw account.
+    pub fn is_claimed(data: &[u8], index: u32) -> Result<bool> {
+        let byte = data.get(Self::byte_of(index)).ok_or(SettleError::LineMismatch)?;
+        Ok(byte & Self::bit_of(index) != 0)
+    }
+
+    /// Sets the bit of line `index` in the raw account; fails when it is set already.
+    pub fn mark_claimed(data: &mut [u8], index: u32) -> Result<()> {
+        let byte = data.get_mut(Self::byte_of(index)).ok_or(SettleError::LineMismatch)?;
+        require!(*byte & Self::bit_of(index) == 0, SettleError::AlreadyClaimed);
+        *byte |= Self::bit_of(index);
+        Ok(())
+    }
+
+    const fn byte_of(index: u32) -> usize {
+        Self::HEADER + (index / 8) as usize
+    }
+
+    const fn bit_of(index: u32) -> u8 {
+        1 << (index % 8)
+    }
+
+    /// Records one claimed line: `aic` in all, of which `fee_aic` and `burn_aic` stay for the sweep.
+    pub fn record_claim(&mut self, line_nc: u64, aic: u64, fee_aic: u64, burn_aic: u64) -> Result<()> {
+        self.claimed_lines = self.claimed_lines.checked_add(1).ok_or(SettleError::Overflow)?;
+        self.claimed_nc = self.claimed_nc.checked_add(line_nc).ok_or(SettleError::Overflow)?;
+        self.claimed_aic = self.claimed_aic.checked_add(aic).ok_or(SettleError::Overflow)?;
+        self.fee_aic = self.fee_aic.checked_add(fee_aic).ok_or(SettleError::Overflow)?;
+        self.burn_aic = self.burn_aic.checked_add(burn_aic).ok_or(SettleError::Overflow)?;
+        Ok(())
+    }
+
+    /// Ends the challenge window.
+    pub fn finalize(&mut self, now: i64, challenge_s: u32) -> Result<()> {
+        require!(self.state == BatchState::Posted, SettleError::BatchState);
+        let open_until = self.posted_at.checked_add(i64::from(challenge_s)).ok_or(SettleError::Overflow)?;
+        require!(now >= open_until, SettleError::ChallengeOpen);
+        self.state = BatchState::Final;
+        self.final_at = now;
+        Ok(())
+    }
+
+    /// Ends the claims and returns the remainder: what rounding and unclaimed lines left, in AIC base units.
+    pub fn sweep(&mut self, now: i64, claim_window_s: u32) -> Result<u64> {
+        require!(self.state == BatchState::Final, SettleError::BatchState);
+        let open_until = self.final_at.checked_add(i64::from(claim_window_s)).ok_or(SettleError::Overflow)?;
+        require!(self.claimed_lines == self.n_lines || now >= open_until, SettleError::ClaimsOpen);
+        self.state = BatchState::Swept;
+        self.aic.checked_sub(self.claimed_aic).ok_or_else(|| SettleError::InvariantBroken.into())
+    }
+
+    /// The number of the next event about this batch.
+    pub fn next_seq(&mut self) -> Result<u64> {
+        self.seq = self.seq.checked_add(1).ok_or(SettleError::Overflow)?;
+        Ok(self.seq)
+    }
+
+    pub fn invariant(&self) -> Result<()> {
+        let kept = self.fee_aic.checked_add(self.burn_aic).ok_or(SettleError::Overflow)?;
+        require!(
+            self.claimed_lines <= self.n_lines
+                && self.claimed_nc <= self.sum_nc
+                && self.claimed_aic <= self.aic
+                && kept <= self.claimed_aic
+                && (self.claimed_lines < self.n_lines || self.claimed_nc == self.sum_nc)
+                && (self.state == BatchState::Posted) == (self.final_at == 0),
+            SettleError::InvariantBroken
+        );
+        Ok(())
+    }
+}

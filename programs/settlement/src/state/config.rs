@@ -1,0 +1,133 @@
+//! The parameters of settlement. One account, read by every money path and written by none.
+
+use anchor_lang::prelude::*;
+
+use crate::{constants::*, error::SettleError};
+
+/// What a pause flag stops. Settling, closing and withdrawing cannot be paused.
+pub mod pause {
+    /// New channels, deposits, grants and gateway vaults.
+    pub const DEPOSITS: u16 = 1;
+    /// Posting and finalising batches.
+    pub const BATCHES: u16 = 1 << 1;
+    /// Claiming lines and sweeping batches.
+    pub const CLAIMS: u16 = 1 << 2;
+    pub const ALL: u16 = DEPOSITS | BATCHES | CLAIMS;
+}
+
+/// How the protocol fee of a batch divides. Weights in bps of gross value; only their ratio matters.
+#[derive(AnchorSerialize, AnchorDeserialize, InitSpace, Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FeeSplit {
+    pub audit_bps: u16,
+    pub gateway_bps: u16,
+    pub burn_bps: u16,
+    pub treasury_bps: u16,
+}
+
+/// The four parts of a batch's fee, in AIC base units.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FeeParts {
+    pub audits_aic: u64,
+    pub gateway_aic: u64,
+    pub burn_aic: u64,
+    pub treasury_aic: u64,
+}
+
+impl FeeSplit {
+    fn total_bps(&self) -> Option<u16> {
+        self.audit_bps
+            .checked_add(self.gateway_bps)?
+            .checked_add(self.burn_bps)?
+            .checked_add(self.treasury_bps)
+    }
+
+    /// Divides `fee_aic`: audits, gateway and burn round down, treasury takes the rest, so the parts sum to the whole.
+    pub fn divide(&self, fee_aic: u64) -> Result<FeeParts> {
+        let total = u64::from(self.total_bps().ok_or(SettleError::Overflow)?);
+        let part = |bps: u16| waybill_mechanism::amount::mul_div_floor(fee_aic, u64::from(bps), total);
+        let audits_aic = part(self.audit_bps).ok_or(SettleError::Overflow)?;
+        let gateway_aic = part(self.gateway_bps).ok_or(SettleError::Overflow)?;
+        let burn_aic = part(self.burn_bps).ok_or(SettleError::Overflow)?;
+        let treasury_aic = fee_aic
+            .checked_sub(audits_aic)
+            .and_then(|rest| rest.checked_sub(gateway_aic))
+            .and_then(|rest| rest.checked_sub(burn_aic))
+            .ok_or(SettleError::Overflow)?;
+        Ok(FeeParts { audits_aic, gateway_aic, burn_aic, treasury_aic })
+    }
+}
+
+/// `["cfg"]`
+#[account]
+#[derive(InitSpace, Debug)]
+pub struct SettleConfig {
+    pub version: u8,
+    pub bump: u8,
+    /// Union of the bits in [`pause`].
+    pub pause_flags: u16,
+    /// Changes authorities and clears pause flags.
+    pub admin: Pubkey,
+    /// Default when none is proposed.
+    pub pending_admin: Pubkey,
+    /// Sets pause flags; cannot clear them.
+    pub pauser: Pubkey,
+    /// Default when none is proposed.
+    pub pending_pauser: Pubkey,
+    /// The AIC mint, the only one that settles.
+    pub mint: Pubkey,
+    /// Vault of `coin` that receives the treasury's part of fees.
+    pub treasury_vault: Pubkey,
+    /// Vault of `coin` that receives what a batch leaves.
+    pub insurance_vault: Pubkey,
+    /// First bytes of every signed message: binds it to this cluster and this program.
+    pub domain: [u8; 8],
+    /// Seconds of a settlement epoch; epoch = unix / epoch_s.
+    pub epoch_s: u32,
+    /// Seconds between posting and finality of a batch.
+    pub challenge_s: u32,
+    /// Seconds after the end of an epoch in which its batches are on time.
+    pub post_window_s: u32,
+    /// Seconds between a request to close a channel and the refund.
+    pub grace_s: u32,
+    /// Seconds after finality in which lines can be claimed before a sweep takes what is left.
+    pub claim_window_s: u32,
+    /// Oldest rate that settles, in seconds since its last roll; 0 accepts any age.
+    pub max_rate_age_s: u32,
+    pub fee: FeeSplit,
+    pub seq: u64,
+    pub rent_payer: Pubkey,
+    pub _reserved: [u8; 128],
+}
+
+impl SettleConfig {
+    pub fn require_running(&self, flag: u16) -> Result<()> {
+        require!(self.pause_flags & flag == 0, SettleError::Paused);
+        Ok(())
+    }
+
+    /// First second after `epoch`.
+    pub fn epoch_end(&self, epoch: u32) -> Result<i64> {
+        i64::from(epoch)
+            .checked_add(1)
+            .and_then(|next| next.checked_mul(i64::from(self.epoch_s)))
+            .ok_or_else(|| SettleError::Overflow.into())
+    }
+
+    pub fn invariant(&self) -> Result<()> {
+        let window = |seconds: u32| (1..=MAX_WINDOW_S).contains(&seconds);
+        require!((MIN_EPOCH_S..=MAX_EPOCH_S).contains(&self.epoch_s), SettleError::InvalidConfig);
+        require!(
+            window(self.challenge_s) && window(self.post_window_s) && window(self.grace_s) && window(self.claim_window_s),
+            SettleError::InvalidConfig
+        );
+        require!(
+            self.fee.total_bps().is_some_and(|total| total > 0 && total <= BPS),
+            SettleError::InvalidConfig
+        );
+        require!(self.pause_flags & !pause::ALL == 0, SettleError::InvalidConfig);
+        for key in [self.admin, self.pauser, self.mint, self.treasury_vault, self.insurance_vault] {
+            require_keys_neq!(key, Pubkey::default(), SettleError::DefaultKey);
+        }
+        Ok(())
+    }
+}

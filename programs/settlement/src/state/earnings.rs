@@ -1,0 +1,75 @@
+//! What the network owes one key in one mint. Claims credit it; only its owner, or the cold address it registered,
+//! is ever paid from it.
+
+use anchor_lang::prelude::*;
+
+use crate::{constants::SWEEP_DELAY_S, error::SettleError};
+
+/// `["earn", owner, mint]`
+#[account]
+#[derive(InitSpace, Debug)]
+pub struct Earnings {
+    pub version: u8,
+    pub bump: u8,
+    pub owner: Pubkey,
+    pub mint: Pubkey,
+    /// Payable now, in AIC base units.
+    pub amount_aic: u64,
+    /// Everything ever credited.
+    pub total_in_aic: u64,
+    /// Everything ever paid out.
+    pub withdrawn_aic: u64,
+    /// Wallet that `sweep_earnings` pays; default for none.
+    pub sweep: Pubkey,
+    /// The wallet that replaces `sweep` at `pending_from`; meaningful only when `pending_from` > 0.
+    pub pending_sweep: Pubkey,
+    /// Unix second at which `pending_sweep` takes effect; 0 when nothing is pending.
+    pub pending_from: i64,
+    pub seq: u64,
+    pub rent_payer: Pubkey,
+    pub _reserved: [u8; 64],
+}
+
+impl Earnings {
+    pub fn credit(&mut self, amount_aic: u64) -> Result<()> {
+        self.amount_aic = self.amount_aic.checked_add(amount_aic).ok_or(SettleError::Overflow)?;
+        self.total_in_aic = self.total_in_aic.checked_add(amount_aic).ok_or(SettleError::Overflow)?;
+        Ok(())
+    }
+
+    /// Takes out `amount_aic`, or everything for `None`; returns what was taken.
+    pub fn debit(&mut self, amount_aic: Option<u64>) -> Result<u64> {
+        let taken = amount_aic.unwrap_or(self.amount_aic);
+        require!(taken > 0 && taken <= self.amount_aic, SettleError::InvalidAmount);
+        self.amount_aic = self.amount_aic.checked_sub(taken).ok_or(SettleError::Overflow)?;
+        self.withdrawn_aic = self.withdrawn_aic.checked_add(taken).ok_or(SettleError::Overflow)?;
+        Ok(taken)
+    }
+
+    /// Registers `wallet` (default removes the address), in effect after the delay. Until then the present one stays.
+    pub fn propose_sweep(&mut self, wallet: Pubkey, now: i64) -> Result<()> {
+        self.sweep = self.sweep_at(now);
+        self.pending_sweep = wallet;
+        self.pending_from = now.checked_add(SWEEP_DELAY_S).ok_or(SettleError::Overflow)?;
+        Ok(())
+    }
+
+    /// The sweep wallet in effect at `now`; default for none.
+    pub fn sweep_at(&self, now: i64) -> Pubkey {
+        if self.pending_from > 0 && now >= self.pending_from { self.pending_sweep } else { self.sweep }
+    }
+
+    /// The number of the next event about this account.
+    pub fn next_seq(&mut self) -> Result<u64> {
+        self.seq = self.seq.checked_add(1).ok_or(SettleError::Overflow)?;
+        Ok(self.seq)
+    }
+
+    pub fn invariant(&self) -> Result<()> {
+        require!(
+            self.amount_aic.checked_add(self.withdrawn_aic) == Some(self.total_in_aic),
+            SettleError::InvariantBroken
+        );
+        Ok(())
+    }
+}

@@ -1,0 +1,15 @@
+//! The accounts of the program: layout, transitions and invariants.
+
+pub mod batch;
+pub mod channel;
+pub mod config;
+pub mod earnings;
+pub mod fee_day;
+pub mod gateway_vault;
+
+pub use batch::*;
+pub use channel::*;
+pub use config::*;
+pub use earnings::*;
+pub use fee_day::*;
+pub use gateway_vault::*;
