@@ -1,0 +1,5 @@
+//! What reporters of the rate do.
+
+pub(crate) mod submit_rate;
+
+pub use submit_rate::*;

@@ -1,0 +1,29 @@
+//! Compiled-in facts and bounds. What an authority may tune lives in [`crate::state::MarketParams`].
+
+/// Roles a party can have, the length of arrays indexed by [`crate::state::Role`].
+pub const ROLES: usize = 7;
+/// Most stages of a container.
+pub const MAX_STAGES: usize = 8;
+/// Longest name of an artifact or container, in bytes.
+pub const MAX_NAME: usize = 48;
+/// Longest licence identifier, in bytes.
+pub const MAX_LICENCE: usize = 32;
+/// Bytes of a region name, ASCII, padded with zeros at the end.
+pub const REGION_LEN: usize = 12;
+/// Price steps of a market's book.
+pub const TICKS: usize = 64;
+/// Bytes kept in an artifact for a royalty table: 8 rows of 48.
+pub const ROYALTY_ROOM: usize = 384;
+
+/// Bounds of the time between `begin_unstake` and `finish_unstake`, in seconds: tests up to 60 days.
+pub const UNBONDING_MAX_S: u32 = 60 * 86_400;
+/// Longest delegation of a worker key, in seconds.
+pub const NODE_TERM_MAX_S: i64 = 366 * 86_400;
+/// Longest notice of an ask, in seconds.
+pub const ASK_NOTICE_MAX_S: u32 = 86_400;
+/// Largest step up or down of a price per pricing epoch, in bps.
+pub const STEP_MAX_BPS: u16 = 2_000;
+/// Largest protocol fee, in bps.
+pub const FEE_MAX_BPS: u16 = 1_000;
+/// Decimals of the stake token, AIC.
+pub const DECIMALS: u8 = coin::constants::DECIMALS;

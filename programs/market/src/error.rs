@@ -1,0 +1,144 @@
+//! The errors of this program. Append only: clients know the numbers.
+
+use anchor_lang::prelude::*;
+
+/// Why an instruction of the market program was refused.
+#[error_code]
+#[derive(PartialEq, Eq)]
+pub enum MarketError {
+    /// 6000
+    #[msg("the signer is not the authority this instruction needs")]
+    Unauthorized,
+    /// 6001
+    #[msg("a pause flag stops this instruction")]
+    Paused,
+    /// 6002
+    #[msg("the default key is not a key")]
+    DefaultKey,
+    /// 6003
+    #[msg("no authority change is pending for this signer")]
+    NothingPending,
+    /// 6004
+    #[msg("only the program's upgrade authority may initialise it")]
+    NotDeployer,
+    /// 6005
+    #[msg("unknown pause flag")]
+    UnknownFlag,
+    /// 6006
+    #[msg("a parameter outside the compiled bounds")]
+    ParamOutOfBounds,
+    /// 6007
+    #[msg("arithmetic overflow")]
+    Overflow,
+    /// 6008
+    #[msg("the clock cannot be turned into an epoch")]
+    BadClock,
+    /// 6009
+    #[msg("an account is not in a state the program writes")]
+    Invariant,
+    /// 6010
+    #[msg("an amount must not be zero")]
+    ZeroAmount,
+    /// 6011
+    #[msg("the stake holds less than the amount")]
+    InsufficientStake,
+    /// 6012
+    #[msg("the unbonding time is not over")]
+    StillUnbonding,
+    /// 6013
+    #[msg("nothing is unbonding")]
+    NothingUnbonding,
+    /// 6014
+    #[msg("the party's stake is below the minimum of its role")]
+    BelowMinimumStake,
+    /// 6015
+    #[msg("the party is banned")]
+    Banned,
+    /// 6016
+    #[msg("token account of another mint")]
+    WrongMint,
+    /// 6017
+    #[msg("token account of another owner")]
+    WrongTokenOwner,
+    /// 6018
+    #[msg("the delegation expires too early or too late")]
+    BadExpiry,
+    /// 6019
+    #[msg("the node was revoked")]
+    NodeRevoked,
+    /// 6020
+    #[msg("the node's delegation has expired")]
+    NodeExpired,
+    /// 6021
+    #[msg("a region is 1 to 12 lower-case ASCII letters, digits or dashes, padded with zeros")]
+    BadRegion,
+    /// 6022
+    #[msg("the base price must lie between floor and reserve")]
+    BaseOutOfBounds,
+    /// 6023
+    #[msg("the base price moves more than one step")]
+    StepTooLarge,
+    /// 6024
+    #[msg("the base price was already set in this pricing epoch")]
+    AlreadySet,
+    /// 6025
+    #[msg("a tick is 0 to 63")]
+    BadTick,
+    /// 6026
+    #[msg("the node's class or region differs from the market's")]
+    WrongMarket,
+    /// 6027
+    #[msg("names are 1 to 48 bytes, licences at most 32")]
+    BadName,
+    /// 6028
+    #[msg("a container has 1 to 8 stages, each with a weight")]
+    BadStages,
+    /// 6029
+    #[msg("the curator's share is above the maximum")]
+    BetaTooHigh,
+    /// 6030
+    #[msg("the account is not the one this instruction needs")]
+    WrongAccount,
+    /// 6031
+    #[msg("this role does not ask a price")]
+    RoleHasNoAsk,
+    /// 6032
+    #[msg("an ask of the next pricing epoch can no longer be replaced")]
+    AskFrozen,
+    /// 6033
+    #[msg("a snapshot is made for this pricing epoch, or for the next during its last settlement epoch")]
+    WrongPricingEpoch,
+    /// 6034
+    #[msg("the container is retired")]
+    ContainerRetired,
+    /// 6035
+    #[msg("the artifact has no OEM")]
+    NoOem,
+    /// 6036
+    #[msg("the price is above what the container promises")]
+    PriceAboveCeiling,
+    /// 6037
+    #[msg("the price is above the given limit")]
+    PriceAboveGuard,
+    /// 6038
+    #[msg("the asks and shares give no price")]
+    NoPrice,
+    /// 6039
+    #[msg("the remaining accounts are not the markets of the other stages")]
+    WrongRemainingAccounts,
+    /// 6040
+    #[msg("another revision of the account was expected")]
+    UnexpectedRevision,
+    /// 6041
+    #[msg("the classic token program is needed")]
+    WrongTokenProgram,
+}
+
+impl From<coin::authority::AuthorityError> for MarketError {
+    fn from(error: coin::authority::AuthorityError) -> Self {
+        match error {
+            coin::authority::AuthorityError::DefaultKey => Self::DefaultKey,
+            coin::authority::AuthorityError::NothingPending => Self::NothingPending,
+        }
+    }
+}

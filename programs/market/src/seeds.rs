@@ -1,0 +1,87 @@
+//! Every seed of this program's accounts and the functions that find them. The first seed is the account's type,
+//! integers are little-endian.
+
+use anchor_lang::prelude::Pubkey;
+
+use crate::{ID, state::Role};
+
+/// Seed of [`crate::state::MarketConfig`].
+pub const CONFIG: &[u8] = b"cfg";
+/// First seed of [`crate::state::Party`]: then owner, role.
+pub const PARTY: &[u8] = b"party";
+/// First seed of a party's stake, a token account: then the party's address.
+pub const STAKE: &[u8] = b"stake";
+/// First seed of [`crate::state::Node`]: then the worker key.
+pub const NODE: &[u8] = b"node";
+/// First seed of [`crate::state::Market`]: then its id.
+pub const MARKET: &[u8] = b"mkt";
+/// First seed of [`crate::state::Offer`]: then the market's address, the worker key.
+pub const OFFER: &[u8] = b"offer";
+/// First seed of [`crate::state::Ask`]: then the subject, role.
+pub const ASK: &[u8] = b"ask";
+/// First seed of [`crate::state::Artifact`]: then its hash.
+pub const ARTIFACT: &[u8] = b"art";
+/// First seed of [`crate::state::Container`]: then its id.
+pub const CONTAINER: &[u8] = b"ctr";
+/// First seed of [`crate::state::SplitSnapshot`]: then container id, stage, pricing epoch.
+pub const SNAPSHOT: &[u8] = b"snap";
+
+/// Address and bump of the configuration.
+#[must_use]
+pub fn find_config() -> (Pubkey, u8) {
+    Pubkey::find_program_address(&[CONFIG], &ID)
+}
+
+/// Address and bump of a party.
+#[must_use]
+pub fn find_party(owner: &Pubkey, role: Role) -> (Pubkey, u8) {
+    Pubkey::find_program_address(&[PARTY, owner.as_ref(), &[role as u8]], &ID)
+}
+
+/// Address and bump of a party's stake.
+#[must_use]
+pub fn find_stake(party: &Pubkey) -> (Pubkey, u8) {
+    Pubkey::find_program_address(&[STAKE, party.as_ref()], &ID)
+}
+
+/// Address and bump of a node.
+#[must_use]
+pub fn find_node(worker: &Pubkey) -> (Pubkey, u8) {
+    Pubkey::find_program_address(&[NODE, worker.as_ref()], &ID)
+}
+
+/// Address and bump of a market.
+#[must_use]
+pub fn find_market(id: u32) -> (Pubkey, u8) {
+    Pubkey::find_program_address(&[MARKET, &id.to_le_bytes()], &ID)
+}
+
+/// Address and bump of an offer.
+#[must_use]
+pub fn find_offer(market: &Pubkey, worker: &Pubkey) -> (Pubkey, u8) {
+    Pubkey::find_program_address(&[OFFER, market.as_ref(), worker.as_ref()], &ID)
+}
+
+/// Address and bump of an ask. The subject is an artifact's hash for vendor and OEM, a container's id for the weaver.
+#[must_use]
+pub fn find_ask(subject: &[u8; 32], role: Role) -> (Pubkey, u8) {
+    Pubkey::find_program_address(&[ASK, subject, &[role as u8]], &ID)
+}
+
+/// Address and bump of an artifact.
+#[must_use]
+pub fn find_artifact(hash: &[u8; 32]) -> (Pubkey, u8) {
+    Pubkey::find_program_address(&[ARTIFACT, hash], &ID)
+}
+
+/// Address and bump of a container.
+#[must_use]
+pub fn find_container(id: &[u8; 32]) -> (Pubkey, u8) {
+    Pubkey::find_program_address(&[CONTAINER, id], &ID)
+}
+
+/// Address and bump of a snapshot.
+#[must_use]
+pub fn find_snapshot(container: &[u8; 32], stage: u8, pricing_epoch: u32) -> (Pubkey, u8) {
+    Pubkey::find_program_address(&[SNAPSHOT, container, &[stage], &pricing_epoch.to_le_bytes()], &ID)
+}

@@ -1,0 +1,220 @@
+//! The market's configuration: authorities, pause flags and the tunables of prices, stakes and time.
+
+use anchor_lang::prelude::*;
+use coin::{
+    authority::{Authorities, PendingAuthority, pause},
+    clock,
+    constants::{EPOCH_MAX_S, EPOCH_MIN_S},
+};
+use waybill_mechanism::amount::pricing_epoch;
+
+use crate::{
+    constants::{ASK_NOTICE_MAX_S, FEE_MAX_BPS, ROLES, STEP_MAX_BPS, UNBONDING_MAX_S},
+    error::MarketError,
+    state::Role,
+};
+
+/// Tunables. Shares are in bps of the price, times in seconds, stakes in AIC base units.
+#[derive(AnchorSerialize, AnchorDeserialize, InitSpace, Clone, Debug, PartialEq, Eq)]
+pub struct MarketParams {
+    /// φ, the protocol's share.
+    pub fee_bps: u16,
+    /// κ of the vendor: the most its share can be.
+    pub kappa_vendor_bps: u16,
+    /// κ of the OEM.
+    pub kappa_oem_bps: u16,
+    /// κ of the weaver.
+    pub kappa_weaver_bps: u16,
+    /// The most a container may give its curators.
+    pub beta_max_bps: u16,
+    /// The most an ask or base price rises per pricing epoch.
+    pub step_up_bps: u16,
+    /// The most an ask or base price falls per pricing epoch.
+    pub step_down_bps: u16,
+    /// Length of a settlement epoch; a pricing epoch is 24 of them. Must equal the settlement program's.
+    pub epoch_s: u32,
+    /// How long before a pricing epoch an ask for it must be posted; at least one settlement epoch, because
+    /// snapshots of a pricing epoch may be frozen during the last settlement epoch before it.
+    pub ask_notice_s: u32,
+    /// Time between `begin_unstake` and `finish_unstake`.
+    pub unbonding_s: u32,
+    /// Lowest floor of a market, nc per 1,000 BU.
+    pub min_base_nc: u64,
+    /// Minimum stake of a party per role, by number of [`Role`].
+    pub min_stake: [u64; ROLES],
+}
+
+impl MarketParams {
+    /// Refuses values outside the compiled bounds.
+    pub fn validate(&self) -> Result<()> {
+        let shares: u32 = [
+            self.fee_bps,
+            self.kappa_vendor_bps,
+            self.kappa_oem_bps,
+            self.kappa_weaver_bps,
+            self.beta_max_bps,
+        ]
+        .iter()
+        .map(|share| u32::from(*share))
+        .sum();
+        require!(
+            shares < 10_000
+                && self.fee_bps <= FEE_MAX_BPS
+                && (1..=STEP_MAX_BPS).contains(&self.step_up_bps)
+                && (1..=STEP_MAX_BPS).contains(&self.step_down_bps)
+                && (EPOCH_MIN_S..=EPOCH_MAX_S).contains(&self.epoch_s)
+                && (self.epoch_s..=ASK_NOTICE_MAX_S).contains(&self.ask_notice_s)
+                && (1..=UNBONDING_MAX_S).contains(&self.unbonding_s)
+                && self.min_base_nc > 0,
+            MarketError::ParamOutOfBounds
+        );
+        Ok(())
+    }
+
+    /// The settlement epoch of a moment.
+    pub fn epoch(&self, now: i64) -> Result<u32> {
+        Ok(clock::epoch(now, self.epoch_s).ok_or(MarketError::BadClock)?)
+    }
+
+    /// The pricing epoch of a moment.
+    pub fn pricing_epoch(&self, now: i64) -> Result<u32> {
+        Ok(pricing_epoch(self.epoch(now)?))
+    }
+
+    /// Whether the snapshot of a pricing epoch may be frozen now: during that epoch, or during the last
+    /// settlement epoch before it.
+    pub fn may_freeze(&self, pricing: u32, now: i64) -> Result<bool> {
+        let epoch = self.epoch(now)?;
+        let next = epoch.checked_add(1).ok_or(MarketError::BadClock)?;
+        Ok(pricing == pricing_epoch(epoch) || pricing == pricing_epoch(next))
+    }
+
+    /// The first pricing epoch for which an ask posted now can count.
+    pub fn ask_epoch(&self, now: i64) -> Result<u32> {
+        let noticed = now.checked_add(i64::from(self.ask_notice_s)).ok_or(MarketError::BadClock)?;
+        Ok(self.pricing_epoch(noticed)?.checked_add(1).ok_or(MarketError::BadClock)?)
+    }
+
+    /// Minimum stake of a role.
+    #[must_use]
+    pub fn min_stake(&self, role: Role) -> u64 {
+        self.min_stake[usize::from(role as u8)]
+    }
+}
+
+/// PDA `["cfg"]`, one per deployment.
+#[account]
+#[derive(InitSpace, Debug)]
+pub struct MarketConfig {
+    /// Layout version, 1.
+    pub version: u8,
+    /// Bump of this account.
+    pub bump: u8,
+    /// Pause flags, see [`pause`].
+    pub pause_flags: u16,
+    /// The AIC mint, in which stake is held.
+    pub mint: Pubkey,
+    /// The only authority that may slash: PDA `["slasher"]` of the settlement program.
+    pub slasher: Pubkey,
+    /// Who may do what.
+    pub authorities: Authorities,
+    /// A proposed change of authority.
+    pub pending: PendingAuthority,
+    /// Tunables.
+    pub params: MarketParams,
+    /// Number of events this account has emitted.
+    pub seq: u64,
+    /// Who paid the rent.
+    pub rent_payer: Pubkey,
+    /// Room for later fields, zero.
+    pub _reserved: [u8; 256],
+}
+
+impl MarketConfig {
+    /// The layout this code writes.
+    pub const VERSION: u8 = 1;
+
+    /// Refuses when one of the flags is set.
+    pub fn require_running(&self, flags: u16) -> Result<()> {
+        require!(self.pause_flags & flags == 0, MarketError::Paused);
+        Ok(())
+    }
+
+    /// The number of the next event.
+    pub fn next_seq(&mut self) -> Result<u64> {
+        self.seq = self.seq.checked_add(1).ok_or(MarketError::Overflow)?;
+        Ok(self.seq)
+    }
+
+    /// What holds after every instruction that writes this account.
+    pub fn invariant(&self) -> Result<()> {
+        require!(
+            self.version == Self::VERSION && self.authorities.complete() && self.pause_flags & !pause::ALL == 0,
+            MarketError::Invariant
+        );
+        self.params.validate()
+    }
+}
+
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use waybill_mechanism::amount::EPOCHS_PER_PRICING_EPOCH;
+
+    use super::*;
+
+    /// The last settlement epoch of a pricing epoch, counted from its first.
+    const LAST: i64 = EPOCHS_PER_PRICING_EPOCH as i64 - 1;
+
+    pub(crate) fn params() -> MarketParams {
+        MarketParams {
+            fee_bps: 300,
+            kappa_vendor_bps: 3_000,
+            kappa_oem_bps: 2_000,
+            kappa_weaver_bps: 2_000,
+            beta_max_bps: 1_000,
+            step_up_bps: 500,
+            step_down_bps: 1_000,
+            epoch_s: 100,
+            ask_notice_s: 100,
+            unbonding_s: 600,
+            min_base_nc: 1_000,
+            min_stake: [0; ROLES],
+        }
+    }
+
+    #[test]
+    fn shares_leave_something_for_compute() {
+        let mut at_limit = params();
+        at_limit.kappa_vendor_bps = 10_000 - 300 - 2_000 - 2_000 - 1_000;
+        assert_eq!(at_limit.validate().unwrap_err(), MarketError::ParamOutOfBounds.into());
+        at_limit.kappa_vendor_bps -= 1;
+        assert!(at_limit.validate().is_ok());
+    }
+
+    #[test]
+    fn notice_is_never_shorter_than_the_time_in_which_snapshots_freeze() {
+        let mut short = params();
+        short.ask_notice_s = 99;
+        assert_eq!(short.validate().unwrap_err(), MarketError::ParamOutOfBounds.into());
+    }
+
+    #[test]
+    fn the_next_pricing_epoch_freezes_during_the_last_settlement_epoch() {
+        let params = params();
+        let last = LAST * 100;
+        assert!(!params.may_freeze(1, last - 1).unwrap());
+        assert!(params.may_freeze(1, last).unwrap());
+        assert!(params.may_freeze(0, last + 99).unwrap());
+        assert!(!params.may_freeze(0, last + 100).unwrap());
+        assert!(!params.may_freeze(2, last).unwrap());
+    }
+
+    #[test]
+    fn an_ask_that_comes_when_snapshots_freeze_counts_one_epoch_later() {
+        let params = params();
+        let last = LAST * 100;
+        assert_eq!(params.ask_epoch(last - 1).unwrap(), 1);
+        assert_eq!(params.ask_epoch(last).unwrap(), 2);
+    }
+}

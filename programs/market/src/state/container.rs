@@ -1,0 +1,136 @@
+//! A container: a workflow of one to eight model stages under one name, built by a weaver.
+
+use anchor_lang::prelude::*;
+
+use crate::{
+    constants::{MAX_NAME, MAX_STAGES},
+    error::MarketError,
+};
+
+/// What a stage does. One byte, append only.
+#[derive(AnchorSerialize, AnchorDeserialize, InitSpace, Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum StageKind {
+    /// Chat completion.
+    Chat,
+    /// Embedding.
+    Embed,
+    /// Reranking.
+    Rank,
+    /// Any model on raw tensors.
+    Tensor,
+    /// Voice activity detection.
+    Vad,
+    /// Speech to text.
+    Stt,
+    /// Text to speech.
+    Tts,
+    /// Text recognition in images.
+    Ocr,
+}
+
+/// Whether a container takes work. One byte, append only.
+#[derive(AnchorSerialize, AnchorDeserialize, InitSpace, Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ContainerState {
+    /// Takes work.
+    Active,
+    /// Gets no new snapshots, and so no work after the last one.
+    Retired,
+}
+
+/// One model stage.
+#[derive(AnchorSerialize, AnchorDeserialize, InitSpace, Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stage {
+    /// Hash of the artifact it runs.
+    pub artifact: [u8; 32],
+    /// What it does.
+    pub kind: StageKind,
+    /// Id of the market its compute is bought in.
+    pub market: u32,
+    /// Weight of a BU of this stage in bps of the market's base price; 10,000 = once.
+    pub weight_bps: u16,
+}
+
+/// PDA `["ctr", id]`.
+#[account]
+#[derive(InitSpace, Debug)]
+pub struct Container {
+    /// Layout version, 1.
+    pub version: u8,
+    /// Bump of this account.
+    pub bump: u8,
+    /// Whether it takes work.
+    pub state: ContainerState,
+    /// Starts at 1, +1 with every change of what the container promises.
+    pub revision: u16,
+    /// Share of the curator that brought the consumer, in bps.
+    pub beta_bps: u16,
+    /// Name of the container for accounts and messages, chosen at creation.
+    pub id: [u8; 32],
+    /// The weaver.
+    pub creator: Pubkey,
+    /// The most the price of a stage may be, nc per 1,000 BU; 0 = no promise.
+    pub ceiling_nc: u64,
+    /// SHA-256 of the URI at which the container's manifest lies.
+    pub uri_hash: [u8; 32],
+    /// SHA-256 of the terms of use.
+    pub terms_hash: [u8; 32],
+    /// Number of events this account has emitted.
+    pub seq: u64,
+    /// Who paid the rent.
+    pub rent_payer: Pubkey,
+    /// Room for later fields, zero.
+    pub _reserved: [u8; 128],
+    /// The model id by which consumers call it.
+    #[max_len(MAX_NAME)]
+    pub name: String,
+    /// The stages in the order of the workflow.
+    #[max_len(MAX_STAGES)]
+    pub stages: Vec<Stage>,
+}
+
+impl Container {
+    /// The layout this code writes.
+    pub const VERSION: u8 = 1;
+
+    /// Refuses a list of stages that is empty, too long or has a stage without weight.
+    pub fn validate_stages(stages: &[Stage]) -> Result<()> {
+        require!(
+            (1..=MAX_STAGES).contains(&stages.len()) && stages.iter().all(|stage| stage.weight_bps > 0),
+            MarketError::BadStages
+        );
+        Ok(())
+    }
+
+    /// A stage by its index.
+    pub fn stage(&self, index: u8) -> Result<&Stage> {
+        Ok(self.stages.get(usize::from(index)).ok_or(MarketError::BadStages)?)
+    }
+
+    /// Ends the container for good.
+    pub fn retire(&mut self) -> Result<()> {
+        require!(self.state == ContainerState::Active, MarketError::ContainerRetired);
+        self.state = ContainerState::Retired;
+        self.revision = self.revision.checked_add(1).ok_or(MarketError::Overflow)?;
+        Ok(())
+    }
+
+    /// The number of the next event.
+    pub fn next_seq(&mut self) -> Result<u64> {
+        self.seq = self.seq.checked_add(1).ok_or(MarketError::Overflow)?;
+        Ok(self.seq)
+    }
+
+    /// What holds after every instruction that writes this account.
+    pub fn invariant(&self) -> Result<()> {
+        require!(
+            self.version == Self::VERSION
+                && self.revision > 0
+                && self.creator != Pubkey::default()
+                && (1..=MAX_NAME).contains(&self.name.len()),
+            MarketError::Invariant
+        );
+        Self::validate_stages(&self.stages)
+    }
+}

@@ -1,0 +1,88 @@
+//! A node: the network key of one worker machine, delegated by the wallet of the operator that is paid for it.
+
+use anchor_lang::prelude::*;
+
+use crate::{
+    constants::NODE_TERM_MAX_S,
+    error::MarketError,
+    state::{Region, region},
+};
+
+/// PDA `["node", worker]`. The worker key signs receipts but moves no money.
+#[account]
+#[derive(InitSpace, Debug)]
+pub struct Node {
+    /// Layout version, 1.
+    pub version: u8,
+    /// Bump of this account.
+    pub bump: u8,
+    /// The delegation was taken back.
+    pub revoked: bool,
+    /// The provider's wallet: it earns what the worker serves.
+    pub operator: Pubkey,
+    /// The worker's network key.
+    pub worker: Pubkey,
+    /// Where the machine stands.
+    pub region: Region,
+    /// Class of work it serves, the same number as in [`crate::state::Market`].
+    pub class: u16,
+    /// Determinism class, for audits.
+    pub det_class: u16,
+    /// When the delegation ends, unix seconds.
+    pub expires: i64,
+    /// Number of events this account has emitted.
+    pub seq: u64,
+    /// Who paid the rent.
+    pub rent_payer: Pubkey,
+    /// Room for later fields, zero.
+    pub _reserved: [u8; 64],
+}
+
+impl Node {
+    /// The layout this code writes.
+    pub const VERSION: u8 = 1;
+
+    /// Refuses an end that is past or more than [`NODE_TERM_MAX_S`] ahead.
+    pub fn validate_expiry(expires: i64, now: i64) -> Result<()> {
+        let last = now.checked_add(NODE_TERM_MAX_S).ok_or(MarketError::Overflow)?;
+        require!(expires > now && expires <= last, MarketError::BadExpiry);
+        Ok(())
+    }
+
+    /// Refuses a region that is not canonical.
+    pub fn validate_region(region: &Region) -> Result<()> {
+        region::validate(region)
+    }
+
+    /// Refuses a node whose delegation does not hold at a moment.
+    pub fn require_live(&self, now: i64) -> Result<()> {
+        require!(!self.revoked, MarketError::NodeRevoked);
+        require!(now < self.expires, MarketError::NodeExpired);
+        Ok(())
+    }
+
+    /// Takes the delegation back for good. What the worker earned before stays the operator's.
+    pub fn revoke(&mut self) -> Result<()> {
+        require!(!self.revoked, MarketError::NodeRevoked);
+        self.revoked = true;
+        Ok(())
+    }
+
+    /// The number of the next event.
+    pub fn next_seq(&mut self) -> Result<u64> {
+        self.seq = self.seq.checked_add(1).ok_or(MarketError::Overflow)?;
+        Ok(self.seq)
+    }
+
+    /// What holds after every instruction that writes this account.
+    pub fn invariant(&self) -> Result<()> {
+        require!(
+            self.version == Self::VERSION
+                && self.operator != Pubkey::default()
+                && self.worker != Pubkey::default()
+                && self.worker != self.operator,
+            MarketError::Invariant
+        );
+        Ok(())
+    }
+}
