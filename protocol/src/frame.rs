@@ -208,6 +208,23 @@ pub enum FaultCode {
     Lost = 8,
 }
 
+impl FaultCode {
+    /// The name as it appears in logs and error bodies.
+    pub fn as_str_name(self) -> &'static str {
+        match self {
+            Self::Internal => "internal",
+            Self::BadInput => "bad_input",
+            Self::UnknownModel => "unknown_model",
+            Self::Busy => "busy",
+            Self::PastDeadline => "past_deadline",
+            Self::Unfunded => "unfunded",
+            Self::ContextExceeded => "context_exceeded",
+            Self::Protocol => "protocol",
+            Self::Lost => "lost",
+        }
+    }
+}
+
 /// Why the work did not finish. No receipt, no charge.
 #[derive(Clone, PartialEq, Message, thiserror::Error)]
 #[error("{}: {detail}", self.code().as_str_name())]
