@@ -9,10 +9,6 @@ pub const BPS: u16 = 10_000;
 /// Longest cluster name that enters the signing domain, in bytes.
 pub const MAX_CLUSTER_NAME: usize = 32;
 
-/// Bounds of the settlement epoch, in seconds.
-pub const MIN_EPOCH_S: u32 = 10;
-pub const MAX_EPOCH_S: u32 = 86_400;
-
 /// Upper bound of every window in `SettleConfig`, in seconds (60 days).
 pub const MAX_WINDOW_S: u32 = 60 * 86_400;
 

@@ -1,6 +1,7 @@
 //! The one error enum of the program. Append only: a released code never changes its meaning.
 
 use anchor_lang::prelude::*;
+use waybill_mechanism::{amount::AmountError, channel::ChannelError};
 
 #[error_code]
 pub enum SettleError {
@@ -113,12 +114,29 @@ pub enum SettleError {
     #[msg("lines are unclaimed and the claim window is open")]
     ClaimsOpen,
     /// 6036
-    #[msg("the batch can still be posted again")]
-    PostWindowOpen,
-    /// 6037
     #[msg("the amount is zero or exceeds what is there")]
     InvalidAmount,
-    /// 6038
+    /// 6037
     #[msg("no sweep address is in effect")]
     NoSweepAddress,
+}
+
+impl From<ChannelError> for SettleError {
+    fn from(error: ChannelError) -> Self {
+        match error {
+            ChannelError::BadInput => Self::InvariantBroken,
+            ChannelError::Inactive => Self::Inactive,
+            ChannelError::StaleClaim => Self::StaleClaim,
+            ChannelError::AboveCeiling => Self::AboveCeiling,
+        }
+    }
+}
+
+impl From<AmountError> for SettleError {
+    fn from(error: AmountError) -> Self {
+        match error {
+            AmountError::Overflow => Self::Overflow,
+            _ => Self::InvariantBroken,
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! A consumer's prepaid balance with one gateway, and the spending limit it may grant that gateway.
 
 use anchor_lang::prelude::*;
+use waybill_mechanism::channel::Moved;
 
 use crate::{constants::*, error::SettleError};
 
@@ -56,6 +57,24 @@ impl Grant {
         );
         Ok(Self { limit_nc, period_s, expires, referrer, period_start: now, used_nc: 0 })
     }
+
+    /// The part of the grant that bounds amounts.
+    #[must_use]
+    pub fn limit(&self) -> waybill_mechanism::channel::Grant {
+        waybill_mechanism::channel::Grant {
+            expires: self.expires,
+            period_s: self.period_s,
+            period_start: self.period_start,
+            limit_nc: self.limit_nc,
+            used_nc: self.used_nc,
+        }
+    }
+
+    /// Takes over the period and its use after a settlement.
+    pub fn spend(&mut self, after: &waybill_mechanism::channel::Grant) {
+        self.period_start = after.period_start;
+        self.used_nc = after.used_nc;
+    }
 }
 
 /// `["chan", consumer, gateway, mint, open_slot]`
@@ -104,7 +123,8 @@ impl Channel {
     }
 
     /// Takes a settled claim out of the balance.
-    pub fn debit_claim(&mut self, delta_nc: u64, delta_aic: u64, nonce: u64) -> Result<()> {
+    pub fn debit_claim(&mut self, moved: Moved, nonce: u64) -> Result<()> {
+        let Moved { delta_nc, delta_aic } = moved;
         require!(nonce >= self.last_settled_nonce, SettleError::StaleNonce);
         self.settled_nc = self.settled_nc.checked_add(delta_nc).ok_or(SettleError::Overflow)?;
         self.balance_aic = self.balance_aic.checked_sub(delta_aic).ok_or(SettleError::Overflow)?;

@@ -1,19 +1,12 @@
 //! The parameters of settlement. One account, read by every money path and written by none.
 
 use anchor_lang::prelude::*;
+use coin::{
+    authority::{Authorities, PendingAuthority, pause},
+    constants::{EPOCH_MAX_S, EPOCH_MIN_S},
+};
 
 use crate::{constants::*, error::SettleError};
-
-/// What a pause flag stops. Settling, closing and withdrawing cannot be paused.
-pub mod pause {
-    /// New channels, deposits, grants and gateway vaults.
-    pub const DEPOSITS: u16 = 1;
-    /// Posting and finalising batches.
-    pub const BATCHES: u16 = 1 << 1;
-    /// Claiming lines and sweeping batches.
-    pub const CLAIMS: u16 = 1 << 2;
-    pub const ALL: u16 = DEPOSITS | BATCHES | CLAIMS;
-}
 
 /// How the protocol fee of a batch divides. Weights in bps of gross value; only their ratio matters.
 #[derive(AnchorSerialize, AnchorDeserialize, InitSpace, Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,25 +56,24 @@ impl FeeSplit {
 pub struct SettleConfig {
     pub version: u8,
     pub bump: u8,
-    /// Union of the bits in [`pause`].
+    pub pool_bump: u8,
+    /// Union of the bits in [`pause`]. Closing requests, withdrawals and sweeps of earnings cannot be paused.
     pub pause_flags: u16,
-    /// Changes authorities and clears pause flags.
-    pub admin: Pubkey,
-    /// Default when none is proposed.
-    pub pending_admin: Pubkey,
-    /// Sets pause flags; cannot clear them.
-    pub pauser: Pubkey,
-    /// Default when none is proposed.
-    pub pending_pauser: Pubkey,
+    pub authorities: Authorities,
+    pub pending: PendingAuthority,
     /// The AIC mint, the only one that settles.
     pub mint: Pubkey,
+    /// The token account behind all earnings and all final, unswept batches; its own authority.
+    pub pool: Pubkey,
+    /// The token account that pays for audits; its own authority.
+    pub audits: Pubkey,
     /// Vault of `coin` that receives the treasury's part of fees.
     pub treasury_vault: Pubkey,
     /// Vault of `coin` that receives what a batch leaves.
     pub insurance_vault: Pubkey,
     /// First bytes of every signed message: binds it to this cluster and this program.
     pub domain: [u8; 8],
-    /// Seconds of a settlement epoch; epoch = unix / epoch_s.
+    /// Seconds of a settlement epoch, the market's; epoch = unix / epoch_s.
     pub epoch_s: u32,
     /// Seconds between posting and finality of a batch.
     pub challenge_s: u32,
@@ -91,8 +83,6 @@ pub struct SettleConfig {
     pub grace_s: u32,
     /// Seconds after finality in which lines can be claimed before a sweep takes what is left.
     pub claim_window_s: u32,
-    /// Oldest rate that settles, in seconds since its last roll; 0 accepts any age.
-    pub max_rate_age_s: u32,
     pub fee: FeeSplit,
     pub seq: u64,
     pub rent_payer: Pubkey,
@@ -105,6 +95,12 @@ impl SettleConfig {
         Ok(())
     }
 
+    /// The number of the next event about this account.
+    pub fn next_seq(&mut self) -> Result<u64> {
+        self.seq = self.seq.checked_add(1).ok_or(SettleError::Overflow)?;
+        Ok(self.seq)
+    }
+
     /// First second after `epoch`.
     pub fn epoch_end(&self, epoch: u32) -> Result<i64> {
         i64::from(epoch)
@@ -115,7 +111,7 @@ impl SettleConfig {
 
     pub fn invariant(&self) -> Result<()> {
         let window = |seconds: u32| (1..=MAX_WINDOW_S).contains(&seconds);
-        require!((MIN_EPOCH_S..=MAX_EPOCH_S).contains(&self.epoch_s), SettleError::InvalidConfig);
+        require!((EPOCH_MIN_S..=EPOCH_MAX_S).contains(&self.epoch_s), SettleError::InvalidConfig);
         require!(
             window(self.challenge_s) && window(self.post_window_s) && window(self.grace_s) && window(self.claim_window_s),
             SettleError::InvalidConfig
@@ -125,9 +121,7 @@ impl SettleConfig {
             SettleError::InvalidConfig
         );
         require!(self.pause_flags & !pause::ALL == 0, SettleError::InvalidConfig);
-        for key in [self.admin, self.pauser, self.mint, self.treasury_vault, self.insurance_vault] {
-            require_keys_neq!(key, Pubkey::default(), SettleError::DefaultKey);
-        }
+        require!(self.authorities.complete(), SettleError::DefaultKey);
         Ok(())
     }
 }

@@ -1,0 +1,223 @@
+//! What the program reports. Accounts are the truth, events the record: each carries the account it is about, the
+//! balances after, and that account's `seq`, so that a gap is visible.
+
+use anchor_lang::prelude::*;
+use coin::authority::AuthorityRole;
+
+use crate::state::Grant;
+
+#[event]
+pub struct ConfigInitialized {
+    pub config: Pubkey,
+    pub mint: Pubkey,
+    pub domain: [u8; 8],
+    pub seq: u64,
+}
+
+#[event]
+pub struct AuthorityProposed {
+    pub config: Pubkey,
+    pub role: AuthorityRole,
+    pub old: Pubkey,
+    pub new: Pubkey,
+    pub seq: u64,
+}
+
+#[event]
+pub struct AuthorityAccepted {
+    pub config: Pubkey,
+    pub role: AuthorityRole,
+    pub old: Pubkey,
+    pub new: Pubkey,
+    pub seq: u64,
+}
+
+#[event]
+pub struct PauseChanged {
+    pub config: Pubkey,
+    pub actor: Pubkey,
+    pub old: u16,
+    pub new: u16,
+    pub seq: u64,
+}
+
+#[event]
+pub struct ChannelOpened {
+    pub channel: Pubkey,
+    pub consumer: Pubkey,
+    pub gateway: Pubkey,
+    pub session: Pubkey,
+    pub grant: Grant,
+    pub seq: u64,
+}
+
+#[event]
+pub struct DepositSynced {
+    pub channel: Pubkey,
+    pub credited_aic: u64,
+    pub balance_aic: u64,
+    pub seq: u64,
+}
+
+#[event]
+pub struct GrantChanged {
+    pub channel: Pubkey,
+    pub consumer: Pubkey,
+    pub old: Grant,
+    pub new: Grant,
+    pub seq: u64,
+}
+
+#[event]
+pub struct ChannelSettled {
+    pub channel: Pubkey,
+    pub gateway_vault: Pubkey,
+    /// False for a voucher.
+    pub delegated: bool,
+    pub nonce: u64,
+    pub claim_cum_nc: u64,
+    pub rate: u64,
+    pub delta_nc: u64,
+    pub delta_aic: u64,
+    pub settled_nc: u64,
+    pub balance_aic: u64,
+    pub vault_nc: u64,
+    pub vault_aic: u64,
+    pub seq: u64,
+    pub vault_seq: u64,
+}
+
+#[event]
+pub struct CloseRequested {
+    pub channel: Pubkey,
+    pub consumer: Pubkey,
+    pub close_at: i64,
+    pub seq: u64,
+}
+
+#[event]
+pub struct ChannelClosed {
+    pub channel: Pubkey,
+    pub consumer: Pubkey,
+    pub refunded_aic: u64,
+    pub settled_nc: u64,
+    pub seq: u64,
+}
+
+#[event]
+pub struct GatewayOpened {
+    pub gateway_vault: Pubkey,
+    pub gateway: Pubkey,
+    pub seq: u64,
+}
+
+#[event]
+pub struct GatewayToppedUp {
+    pub gateway_vault: Pubkey,
+    pub gateway: Pubkey,
+    pub rate: u64,
+    pub nc: u64,
+    pub aic: u64,
+    pub vault_nc: u64,
+    pub vault_aic: u64,
+    pub seq: u64,
+}
+
+#[event]
+pub struct BatchPosted {
+    pub batch: Pubkey,
+    pub gateway: Pubkey,
+    pub epoch: u32,
+    pub shard: u16,
+    pub late: bool,
+    pub receipts_root: [u8; 32],
+    pub lines_root: [u8; 32],
+    pub n_receipts: u32,
+    pub n_lines: u32,
+    pub sum_nc: u64,
+    pub aic: u64,
+    pub data_hash: [u8; 32],
+    /// Where the data behind `data_hash` is published.
+    pub uri: String,
+    pub vault_nc: u64,
+    pub vault_aic: u64,
+    pub seq: u64,
+    pub vault_seq: u64,
+}
+
+#[event]
+pub struct BatchFinalized {
+    pub batch: Pubkey,
+    pub aic: u64,
+    pub seq: u64,
+}
+
+#[event]
+pub struct EarningsOpened {
+    pub earnings: Pubkey,
+    pub owner: Pubkey,
+    pub seq: u64,
+}
+
+#[event]
+pub struct LineClaimed {
+    pub batch: Pubkey,
+    pub index: u32,
+    pub container: [u8; 32],
+    pub stage: u8,
+    pub worker: Pubkey,
+    pub referrer: Pubkey,
+    pub credits_nc: u64,
+    /// Vendor, OEM, provider, curator, weaver, fee; they sum to the line's worth.
+    pub parts_aic: [u64; 6],
+    /// Whether the curator's part is burned for want of a curator.
+    pub burned: bool,
+    pub claimed_lines: u32,
+    pub claimed_aic: u64,
+    pub seq: u64,
+}
+
+#[event]
+pub struct BatchSwept {
+    pub batch: Pubkey,
+    pub gateway: Pubkey,
+    pub audits_aic: u64,
+    pub gateway_aic: u64,
+    pub treasury_aic: u64,
+    pub burned_aic: u64,
+    /// Rounding and unclaimed lines, to insurance.
+    pub remainder_aic: u64,
+    pub seq: u64,
+}
+
+#[event]
+pub struct BatchClosed {
+    pub batch: Pubkey,
+    pub gateway: Pubkey,
+    pub epoch: u32,
+    pub shard: u16,
+    pub first_open_epoch: u32,
+    pub seq: u64,
+}
+
+#[event]
+pub struct EarningsWithdrawn {
+    pub earnings: Pubkey,
+    pub owner: Pubkey,
+    pub destination: Pubkey,
+    /// Paid by `sweep_earnings` to the registered wallet.
+    pub swept: bool,
+    pub amount_aic: u64,
+    pub remaining_aic: u64,
+    pub seq: u64,
+}
+
+#[event]
+pub struct SweepChanged {
+    pub earnings: Pubkey,
+    pub owner: Pubkey,
+    pub old: Pubkey,
+    pub new: Pubkey,
+    pub effective: i64,
+    pub seq: u64,
+}

@@ -1,0 +1,171 @@
+//! Pays one line of a final batch to its payees, in the shares that the market froze. Nobody signs: the roots, the
+//! snapshot and the line decide everything.
+
+use anchor_lang::prelude::*;
+use coin::authority::pause;
+use market::state::{Node, Party, Role, SplitSnapshot};
+use waybill_mechanism::{
+    amount::pricing_epoch,
+    batch::claim_amount,
+    merkle::{self, PROOF_NODE_LEN},
+    message::{Line, NO_REFERRER},
+    stack::split_amount,
+};
+
+use crate::{
+    error::SettleError,
+    events::LineClaimed,
+    state::{Batch, BatchState, Earnings, SettleConfig},
+};
+
+/// Positions in a split.
+const VENDOR: usize = 0;
+const OEM: usize = 1;
+const PROVIDER: usize = 2;
+const CURATOR: usize = 3;
+const WEAVER: usize = 4;
+const FEE: usize = 5;
+
+#[derive(AnchorSerialize, AnchorDeserialize, Clone, Debug)]
+pub struct ClaimLineArgs {
+    /// The settlement leaf.
+    pub line: [u8; Line::LEN],
+    /// Siblings bottom-up: hash, then sum.
+    pub proof: Vec<[u8; PROOF_NODE_LEN]>,
+}
+
+/// Remaining accounts, in this order: `Earnings` (writable) of the vendor, of the OEM if there is one, of the provider, of
+/// the weaver; with a referrer its `Party(Curator)` address, and, if that party is active, the referrer's `Earnings`.
+/// One owner may be several payees.
+#[event_cpi]
+#[derive(Accounts)]
+pub struct ClaimLine<'info> {
+    pub config: Box<Account<'info, SettleConfig>>,
+    #[account(mut)]
+    pub batch: Box<Account<'info, Batch>>,
+    pub snapshot: Box<Account<'info, SplitSnapshot>>,
+    pub node: Box<Account<'info, Node>>,
+}
+
+impl ClaimLine<'_> {
+    /// `batch` is final and commits to the line; `snapshot` prices it; `node` is its worker. The market creates each
+    /// of these accounts at the one address of its fields, so equal fields are the right account.
+    fn validate(&self, line: &Line) -> Result<()> {
+        self.config.require_running(pause::CLAIMS)?;
+        require!(self.batch.state == BatchState::Final, SettleError::BatchState);
+        require!(line.epoch == self.batch.epoch && line.index < self.batch.n_lines, SettleError::LineMismatch);
+        require!(
+            self.snapshot.container == line.container
+                && self.snapshot.stage == line.stage
+                && self.snapshot.pricing_epoch == pricing_epoch(line.epoch),
+            SettleError::SnapshotMismatch
+        );
+        require!(self.node.worker.to_bytes() == line.worker, SettleError::NodeMismatch);
+        Ok(())
+    }
+
+    /// The line is the leaf of the batch at its index, worth its credits.
+    fn prove(&self, bytes: &[u8], line: &Line, proof: &[[u8; PROOF_NODE_LEN]]) -> Result<()> {
+        let root = merkle::Node { hash: self.batch.lines_root, sum: self.batch.sum_nc };
+        let leaf = merkle::leaf(bytes, line.credits_nc);
+        let proof: Vec<merkle::Node> = proof.iter().map(merkle::Node::from_bytes).collect();
+        merkle::verify(&root, self.batch.n_lines, line.index, &leaf, &proof).map_err(|_| SettleError::InvalidProof)?;
+        Ok(())
+    }
+}
+
+pub fn claim_line<'info>(ctx: Context<'info, ClaimLine<'info>>, args: ClaimLineArgs) -> Result<()> {
+    let line = Line::from_bytes(&args.line).map_err(|_| SettleError::MalformedMessage)?;
+    let accounts = &mut *ctx.accounts;
+    accounts.validate(&line)?;
+    accounts.prove(&args.line, &line, &args.proof)?;
+    Batch::mark_claimed(&mut accounts.batch.to_account_info().try_borrow_mut_data()?, line.index)?;
+
+    // Rounds down; what all lines together leave is the batch's remainder.
+    let aic = claim_amount(accounts.batch.sum_nc, accounts.batch.aic, line.credits_nc).map_err(SettleError::from)?;
+    // Each share rounds down and the provider takes the rest.
+    let parts = split_amount(aic, &accounts.snapshot.bps);
+    let whole = parts.iter().try_fold(0u64, |sum, part| sum.checked_add(*part));
+    require!(whole == Some(aic), SettleError::InvariantBroken);
+
+    let payees = accounts.snapshot.payees;
+    let mut payout = Payout { rest: ctx.remaining_accounts, mint: accounts.batch.mint };
+    payout.credit(&payees.vendor, parts[VENDOR])?;
+    if payees.oem == Pubkey::default() {
+        require!(parts[OEM] == 0, SettleError::SnapshotMismatch);
+    } else {
+        payout.credit(&payees.oem, parts[OEM])?;
+    }
+    payout.credit(&accounts.node.operator, parts[PROVIDER])?;
+    payout.credit(&payees.weaver, parts[WEAVER])?;
+    let referrer = Pubkey::new_from_array(line.referrer);
+    let referred = line.referrer != NO_REFERRER && payout.is_active_curator(&referrer)?;
+    if referred {
+        payout.credit(&referrer, parts[CURATOR])?;
+    }
+    require!(payout.rest.is_empty(), SettleError::PayeeMismatch);
+
+    let burn_aic = if referred { 0 } else { parts[CURATOR] };
+    let batch = &mut accounts.batch;
+    batch.record_claim(line.credits_nc, aic, parts[FEE], burn_aic)?;
+    let seq = batch.next_seq()?;
+    batch.invariant()?;
+    let event = LineClaimed {
+        batch: batch.key(),
+        index: line.index,
+        container: line.container,
+        stage: line.stage,
+        worker: accounts.node.worker,
+        referrer,
+        credits_nc: line.credits_nc,
+        parts_aic: parts,
+        burned: !referred,
+        claimed_lines: batch.claimed_lines,
+        claimed_aic: batch.claimed_aic,
+        seq,
+    };
+    emit_cpi!(event);
+    Ok(())
+}
+
+/// Walks the remaining accounts. Each credit is read, changed and written back before the next, so that an account which
+/// appears twice is credited twice.
+struct Payout<'info> {
+    rest: &'info [AccountInfo<'info>],
+    mint: Pubkey,
+}
+
+impl<'info> Payout<'info> {
+    fn next(&mut self) -> Result<&'info AccountInfo<'info>> {
+        let (first, rest) = self.rest.split_first().ok_or(SettleError::PayeeMismatch)?;
+        self.rest = rest;
+        Ok(first)
+    }
+
+    /// Credits the next account, which must be the earnings of `owner`.
+    fn credit(&mut self, owner: &Pubkey, amount_aic: u64) -> Result<()> {
+        let info = self.next()?;
+        let mut earnings = Account::<Earnings>::try_from(info)?;
+        require!(
+            info.is_writable && earnings.owner == *owner && earnings.mint == self.mint,
+            SettleError::PayeeMismatch
+        );
+        earnings.credit(amount_aic)?;
+        earnings.invariant()?;
+        earnings.exit(&crate::ID)
+    }
+
+    /// Whether `referrer` is a curator with stake. The next account is its party's address, existing or not: a cranker
+    /// cannot deny a curator its share by leaving the party out, nor can a missing party keep the others from theirs.
+    fn is_active_curator(&mut self, referrer: &Pubkey) -> Result<bool> {
+        let info = self.next()?;
+        if info.owner != &market::ID {
+            let (address, _) = market::seeds::find_party(referrer, Role::Curator);
+            require_keys_eq!(*info.key, address, SettleError::PayeeMismatch);
+            return Ok(false);
+        }
+        let party = Account::<Party>::try_from(info)?;
+        require!(party.owner == *referrer && party.role == Role::Curator, SettleError::PayeeMismatch);
+        Ok(!party.banned && party.stake > 0)
+    }
+}

@@ -1,0 +1,14 @@
+//! One file per instruction, in the folder of who may call it. A handler validates, applies a transition of `state`,
+//! moves tokens last, checks the invariants of what it wrote and reports.
+
+pub mod admin;
+pub mod consumer;
+pub mod crank;
+pub mod gateway;
+pub mod payee;
+
+pub use admin::*;
+pub use consumer::*;
+pub use crank::*;
+pub use gateway::*;
+pub use payee::*;
