@@ -78,9 +78,6 @@ pub enum CoinError {
     /// 6023
     #[msg("the account is not the one its seeds give")]
     WrongAddress,
-    /// 6024
-    #[msg("the classic token program is needed")]
-    WrongTokenProgram,
 }
 
 impl From<crate::authority::AuthorityError> for CoinError {

@@ -112,26 +112,17 @@ pub enum MarketError {
     #[msg("the container is retired")]
     ContainerRetired,
     /// 6035
-    #[msg("the artifact has no OEM")]
-    NoOem,
-    /// 6036
     #[msg("the price is above what the container promises")]
     PriceAboveCeiling,
-    /// 6037
-    #[msg("the price is above the given limit")]
-    PriceAboveGuard,
-    /// 6038
+    /// 6036
     #[msg("the asks and shares give no price")]
     NoPrice,
-    /// 6039
+    /// 6037
     #[msg("the remaining accounts are not the markets of the other stages")]
     WrongRemainingAccounts,
-    /// 6040
+    /// 6038
     #[msg("another revision of the account was expected")]
     UnexpectedRevision,
-    /// 6041
-    #[msg("the classic token program is needed")]
-    WrongTokenProgram,
 }
 
 impl From<coin::authority::AuthorityError> for MarketError {

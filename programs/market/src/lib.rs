@@ -10,7 +10,116 @@ use solana_compiler_builtins as _;
 
 pub mod constants;
 pub mod error;
+pub mod events;
+pub mod instructions;
 pub mod seeds;
 pub mod state;
 
+use instructions::*;
+
 declare_id!("GJsERMNcXPKLZYboNR9M8jjEALuLsN7WKP7fr6pM7GxD");
+
+#[program]
+pub mod waybill_market {
+    use super::*;
+
+    /// Creates the configuration. Once, by the program's upgrade authority.
+    pub fn init_config(ctx: Context<InitConfig>, args: InitConfigArgs) -> Result<()> {
+        admin::init_config::handler(ctx, args)
+    }
+
+    /// Creates the market of a class of work in a region. Signed by the admin.
+    pub fn create_market(ctx: Context<CreateMarket>, args: CreateMarketArgs) -> Result<()> {
+        admin::create_market::handler(ctx, args)
+    }
+
+    /// Moves a market's base price by at most one step per pricing epoch. Signed by the admin.
+    pub fn set_base(ctx: Context<SetBase>, args: SetBaseArgs) -> Result<()> {
+        admin::set_base::handler(ctx, args)
+    }
+
+    /// Names who may take over a role. Signed by the admin.
+    pub fn propose_authority(ctx: Context<ProposeAuthority>, args: ProposeAuthorityArgs) -> Result<()> {
+        admin::propose_authority::handler(ctx, args)
+    }
+
+    /// Takes over a role. Signed by the key that was named.
+    pub fn accept_authority(ctx: Context<AcceptAuthority>) -> Result<()> {
+        admin::accept_authority::handler(ctx)
+    }
+
+    /// Sets pause flags. Signed by the pause authority.
+    pub fn pause(ctx: Context<Pause>, args: PauseArgs) -> Result<()> {
+        admin::pause::handler(ctx, args)
+    }
+
+    /// Clears pause flags. Signed by the resume authority.
+    pub fn resume(ctx: Context<Resume>, args: ResumeArgs) -> Result<()> {
+        admin::resume::handler(ctx, args)
+    }
+
+    /// Creates a party and the token account of its stake. Signed by its owner.
+    pub fn register_party(ctx: Context<RegisterParty>, args: RegisterPartyArgs) -> Result<()> {
+        party::register_party::handler(ctx, args)
+    }
+
+    /// Moves AIC of the owner into its stake. Signed by the owner.
+    pub fn add_stake(ctx: Context<AddStake>, args: AddStakeArgs) -> Result<()> {
+        party::add_stake::handler(ctx, args)
+    }
+
+    /// Puts stake on its way out. Signed by the owner.
+    pub fn begin_unstake(ctx: Context<BeginUnstake>, args: BeginUnstakeArgs) -> Result<()> {
+        party::begin_unstake::handler(ctx, args)
+    }
+
+    /// Pays out what has finished unbonding. Signed by the owner.
+    pub fn finish_unstake(ctx: Context<FinishUnstake>) -> Result<()> {
+        party::finish_unstake::handler(ctx)
+    }
+
+    /// Says what a vendor, OEM or weaver wants per 1,000 BU. Signed by it.
+    pub fn post_ask(ctx: Context<PostAsk>, args: PostAskArgs) -> Result<()> {
+        party::post_ask::handler(ctx, args)
+    }
+
+    /// Delegates a worker's network key. Signed by the operator and the worker.
+    pub fn register_node(ctx: Context<RegisterNode>, args: RegisterNodeArgs) -> Result<()> {
+        worker::register_node::handler(ctx, args)
+    }
+
+    /// Moves the end of a delegation. Signed by the operator.
+    pub fn renew_node(ctx: Context<RenewNode>, args: RenewNodeArgs) -> Result<()> {
+        worker::renew_node::handler(ctx, args)
+    }
+
+    /// Takes a delegation back for good. Signed by the operator.
+    pub fn revoke_node(ctx: Context<RevokeNode>) -> Result<()> {
+        worker::revoke_node::handler(ctx)
+    }
+
+    /// Puts a worker's capacity into a market's book, or changes it. Signed by the operator.
+    pub fn post_offer(ctx: Context<PostOffer>, args: PostOfferArgs) -> Result<()> {
+        worker::post_offer::handler(ctx, args)
+    }
+
+    /// Registers a model file by its hash. Signed by the vendor, and by the OEM if there is one.
+    pub fn register_artifact(ctx: Context<RegisterArtifact>, args: RegisterArtifactArgs) -> Result<()> {
+        vendor::register_artifact::handler(ctx, args)
+    }
+
+    /// Creates a container. Signed by the weaver.
+    pub fn create_container(ctx: Context<CreateContainer>, args: CreateContainerArgs) -> Result<()> {
+        weaver::create_container::handler(ctx, args)
+    }
+
+    /// Ends a container: it gets no more snapshots. Signed by the weaver.
+    pub fn retire_container(ctx: Context<RetireContainer>, args: RetireContainerArgs) -> Result<()> {
+        weaver::retire_container::handler(ctx, args)
+    }
+
+    /// Freezes price and split of one stage for one pricing epoch. Anyone.
+    pub fn roll_container<'info>(ctx: Context<'info, RollContainer<'info>>, args: RollContainerArgs) -> Result<()> {
+        crank::roll_container::handler(ctx, args)
+    }
+}

@@ -58,7 +58,7 @@ impl Ask {
         );
         self.value_nc = self.at(current);
         self.pending_nc = step_ask(self.value_nc, want_nc, params.step_up_bps, params.step_down_bps, u64::MAX)
-            .ok_or(MarketError::Overflow)?;
+            .map_err(|_| MarketError::Overflow)?;
         self.pending_epoch = effective;
         Ok((self.pending_nc, effective))
     }

@@ -4,9 +4,9 @@ use anchor_lang::prelude::*;
 use waybill_mechanism::clearing;
 
 use crate::{
-    constants::TICKS,
+    constants::{REGION_LEN, TICKS},
     error::MarketError,
-    state::{MarketParams, Region},
+    state::MarketParams,
 };
 
 /// PDA `["mkt", id]`. Prices are nc per 1,000 BU.
@@ -22,7 +22,7 @@ pub struct Market {
     /// Class of work.
     pub class: u16,
     /// Region.
-    pub region: Region,
+    pub region: [u8; REGION_LEN],
     /// The price every worker is paid at.
     pub base_nc: u64,
     /// The base never falls below.
@@ -61,7 +61,7 @@ impl Market {
             params.step_up_bps,
             params.step_down_bps,
         )
-        .ok_or(MarketError::Overflow)?;
+        .map_err(|_| MarketError::Overflow)?;
         require!(reached == base_nc, MarketError::StepTooLarge);
         self.base_epoch = pricing_epoch;
         Ok(std::mem::replace(&mut self.base_nc, base_nc))

@@ -3,7 +3,7 @@
 use anchor_lang::prelude::*;
 
 use crate::{
-    constants::NODE_TERM_MAX_S,
+    constants::{NODE_TERM_MAX_S, REGION_LEN},
     error::MarketError,
     state::{Region, region},
 };
@@ -23,7 +23,7 @@ pub struct Node {
     /// The worker's network key.
     pub worker: Pubkey,
     /// Where the machine stands.
-    pub region: Region,
+    pub region: [u8; REGION_LEN],
     /// Class of work it serves, the same number as in [`crate::state::Market`].
     pub class: u16,
     /// Determinism class, for audits.

@@ -4,7 +4,6 @@ use anchor_lang::prelude::*;
 
 use crate::{
     authority::pause,
-    error::CoinError,
     events::RateSubmitted,
     seeds,
     state::{CoinConfig, Rate},

@@ -1,0 +1,317 @@
+//! The events of this program. Accounts are the truth; events are the record. `seq` counts the events of `account`
+//! without a gap. A released event never changes.
+
+use anchor_lang::prelude::*;
+use coin::authority::AuthorityRole;
+
+use crate::{
+    constants::REGION_LEN,
+    state::{Payees, Role},
+};
+
+/// The program was configured.
+#[event]
+pub struct MarketInitialised {
+    /// The configuration.
+    pub account: Pubkey,
+    /// Its event number.
+    pub seq: u64,
+    /// The admin.
+    pub admin: Pubkey,
+    /// The stake token's mint.
+    pub mint: Pubkey,
+    /// Who may slash.
+    pub slasher: Pubkey,
+}
+
+/// A party exists.
+#[event]
+pub struct PartyRegistered {
+    /// The party.
+    pub account: Pubkey,
+    /// Its event number.
+    pub seq: u64,
+    /// Its owner.
+    pub owner: Pubkey,
+    /// Its role.
+    pub role: Role,
+}
+
+/// Stake came in.
+#[event]
+pub struct StakeAdded {
+    /// The party.
+    pub account: Pubkey,
+    /// Its event number.
+    pub seq: u64,
+    /// Its owner.
+    pub owner: Pubkey,
+    /// Base units.
+    pub amount: u64,
+    /// Its stake now.
+    pub stake: u64,
+}
+
+/// Stake is on its way out.
+#[event]
+pub struct UnstakeBegun {
+    /// The party.
+    pub account: Pubkey,
+    /// Its event number.
+    pub seq: u64,
+    /// Its owner.
+    pub owner: Pubkey,
+    /// Base units.
+    pub amount: u64,
+    /// Its stake now.
+    pub stake: u64,
+    /// All that is on its way out now.
+    pub unbonding: u64,
+    /// When that may leave, unix seconds.
+    pub until: i64,
+}
+
+/// Stake has left.
+#[event]
+pub struct UnstakeFinished {
+    /// The party.
+    pub account: Pubkey,
+    /// Its event number.
+    pub seq: u64,
+    /// Its owner.
+    pub owner: Pubkey,
+    /// The token account that received it.
+    pub destination: Pubkey,
+    /// Base units.
+    pub amount: u64,
+    /// Its stake now.
+    pub stake: u64,
+}
+
+/// A worker key was delegated.
+#[event]
+pub struct NodeRegistered {
+    /// The node.
+    pub account: Pubkey,
+    /// Its event number.
+    pub seq: u64,
+    /// Who earns.
+    pub operator: Pubkey,
+    /// Who works.
+    pub worker: Pubkey,
+    /// Where.
+    pub region: [u8; REGION_LEN],
+    /// Class of work.
+    pub class: u16,
+    /// Until when, unix seconds.
+    pub expires: i64,
+}
+
+/// A delegation was extended.
+#[event]
+pub struct NodeRenewed {
+    /// The node.
+    pub account: Pubkey,
+    /// Its event number.
+    pub seq: u64,
+    /// The operator that signed.
+    pub operator: Pubkey,
+    /// The end before.
+    pub old_expires: i64,
+    /// The end now.
+    pub expires: i64,
+}
+
+/// A delegation was taken back.
+#[event]
+pub struct NodeRevoked {
+    /// The node.
+    pub account: Pubkey,
+    /// Its event number.
+    pub seq: u64,
+    /// The operator that signed.
+    pub operator: Pubkey,
+    /// The key that lost it.
+    pub worker: Pubkey,
+}
+
+/// A market exists.
+#[event]
+pub struct MarketCreated {
+    /// The market.
+    pub account: Pubkey,
+    /// Its event number.
+    pub seq: u64,
+    /// Its id.
+    pub id: u32,
+    /// Class of work.
+    pub class: u16,
+    /// Region.
+    pub region: [u8; REGION_LEN],
+    /// Base price, nc per 1,000 BU.
+    pub base_nc: u64,
+}
+
+/// A base price moved.
+#[event]
+pub struct BaseSet {
+    /// The market.
+    pub account: Pubkey,
+    /// Its event number.
+    pub seq: u64,
+    /// The admin that signed.
+    pub actor: Pubkey,
+    /// The pricing epoch it moved in.
+    pub pricing_epoch: u32,
+    /// The price before, nc per 1,000 BU.
+    pub old_nc: u64,
+    /// The price now.
+    pub base_nc: u64,
+}
+
+/// An offer stands in the book.
+#[event]
+pub struct OfferPosted {
+    /// The offer.
+    pub account: Pubkey,
+    /// Its event number.
+    pub seq: u64,
+    /// The market.
+    pub market: Pubkey,
+    /// The worker.
+    pub worker: Pubkey,
+    /// The tick.
+    pub tick: u8,
+    /// BU per pricing epoch.
+    pub capacity: u64,
+}
+
+/// An artifact exists.
+#[event]
+pub struct ArtifactRegistered {
+    /// The artifact.
+    pub account: Pubkey,
+    /// Its event number.
+    pub seq: u64,
+    /// SHA-256 of the model file.
+    pub hash: [u8; 32],
+    /// Its owner.
+    pub vendor: Pubkey,
+    /// Its optimiser; the default key = nobody.
+    pub oem: Pubkey,
+}
+
+/// An ask was posted.
+#[event]
+pub struct AskPosted {
+    /// The ask.
+    pub account: Pubkey,
+    /// Its event number.
+    pub seq: u64,
+    /// Who asks.
+    pub owner: Pubkey,
+    /// In which role.
+    pub role: Role,
+    /// The ask of the current pricing epoch, nc per 1,000 BU.
+    pub value_nc: u64,
+    /// The ask from `effective_epoch` on.
+    pub pending_nc: u64,
+    /// The pricing epoch it counts from.
+    pub effective_epoch: u32,
+}
+
+/// A container exists.
+#[event]
+pub struct ContainerCreated {
+    /// The container.
+    pub account: Pubkey,
+    /// Its event number.
+    pub seq: u64,
+    /// Its id.
+    pub id: [u8; 32],
+    /// Its weaver.
+    pub creator: Pubkey,
+    /// How many stages it has.
+    pub stages: u8,
+}
+
+/// A container was ended.
+#[event]
+pub struct ContainerRetired {
+    /// The container.
+    pub account: Pubkey,
+    /// Its event number.
+    pub seq: u64,
+    /// Its id.
+    pub id: [u8; 32],
+    /// The weaver that signed.
+    pub creator: Pubkey,
+    /// Its revision now.
+    pub revision: u16,
+}
+
+/// Price and split of a stage were frozen for a pricing epoch. A snapshot has this one event.
+#[event]
+pub struct SnapshotFrozen {
+    /// The snapshot.
+    pub account: Pubkey,
+    /// Its event number, 1.
+    pub seq: u64,
+    /// Id of the container.
+    pub container: [u8; 32],
+    /// Index of the stage.
+    pub stage: u8,
+    /// The pricing epoch.
+    pub pricing_epoch: u32,
+    /// What a consumer pays, nc per 1,000 BU.
+    pub price_nc: u64,
+    /// Shares of vendor, OEM, compute, curator, weaver and fee.
+    pub bps: [u16; 6],
+    /// Who is paid.
+    pub payees: Payees,
+}
+
+/// A change of authority was proposed.
+#[event]
+pub struct AuthorityProposed {
+    /// The configuration.
+    pub account: Pubkey,
+    /// Its event number.
+    pub seq: u64,
+    /// The role.
+    pub role: AuthorityRole,
+    /// Who holds it.
+    pub old: Pubkey,
+    /// Who may accept it.
+    pub new: Pubkey,
+}
+
+/// A change of authority was accepted.
+#[event]
+pub struct AuthorityAccepted {
+    /// The configuration.
+    pub account: Pubkey,
+    /// Its event number.
+    pub seq: u64,
+    /// The role.
+    pub role: AuthorityRole,
+    /// Who held it.
+    pub old: Pubkey,
+    /// Who holds it.
+    pub new: Pubkey,
+}
+
+/// Pause flags changed.
+#[event]
+pub struct PauseChanged {
+    /// The configuration.
+    pub account: Pubkey,
+    /// Its event number.
+    pub seq: u64,
+    /// Who signed.
+    pub actor: Pubkey,
+    /// The flags before.
+    pub old: u16,
+    /// The flags now.
+    pub new: u16,
+}

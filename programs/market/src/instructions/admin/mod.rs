@@ -1,0 +1,17 @@
+//! Configuration, markets, authorities and pause.
+
+pub(crate) mod accept_authority;
+pub(crate) mod create_market;
+pub(crate) mod init_config;
+pub(crate) mod pause;
+pub(crate) mod propose_authority;
+pub(crate) mod resume;
+pub(crate) mod set_base;
+
+pub use accept_authority::*;
+pub use create_market::*;
+pub use init_config::*;
+pub use pause::*;
+pub use propose_authority::*;
+pub use resume::*;
+pub use set_base::*;

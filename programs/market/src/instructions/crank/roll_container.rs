@@ -1,0 +1,200 @@
+//! Freezes price and split of one container stage for one pricing epoch.
+
+use anchor_lang::prelude::*;
+use coin::authority::pause;
+use waybill_mechanism::stack::{PriceStack, StackInput, base_cost, price_stack, split_bps, weaver_ask};
+
+use crate::{
+    constants::MAX_STAGES,
+    error::MarketError,
+    events::SnapshotFrozen,
+    seeds,
+    state::{
+        Artifact, Ask, Container, ContainerState, Market, MarketConfig, MarketParams, Party, Payees, Role, SplitSnapshot,
+    },
+};
+
+/// Arguments of `roll_container`.
+#[derive(AnchorSerialize, AnchorDeserialize, Clone, Copy, Debug)]
+pub struct RollContainerArgs {
+    /// Index of the stage.
+    pub stage: u8,
+    /// The current pricing epoch, or the next one during the last settlement epoch before it.
+    pub pricing_epoch: u32,
+}
+
+/// Accounts of `roll_container`. The remaining accounts are the markets of the container's other stages, in the
+/// order of the stages, leaving out those that buy in this stage's own market.
+#[derive(Accounts)]
+#[instruction(args: RollContainerArgs)]
+pub struct RollContainer<'info> {
+    /// Pays the rent.
+    #[account(mut)]
+    pub payer: Signer<'info>,
+    /// The configuration.
+    #[account(seeds = [seeds::CONFIG], bump = config.bump)]
+    pub config: Box<Account<'info, MarketConfig>>,
+    /// The container.
+    pub container: Box<Account<'info, Container>>,
+    /// The artifact of the stage.
+    pub artifact: Box<Account<'info, Artifact>>,
+    /// The market of the stage.
+    pub market: Box<Account<'info, Market>>,
+    /// Party of the model's owner.
+    pub vendor: Box<Account<'info, Party>>,
+    /// Its ask for the artifact.
+    pub vendor_ask: Box<Account<'info, Ask>>,
+    /// Party of the artifact's OEM, if it has one.
+    pub oem: Option<Box<Account<'info, Party>>>,
+    /// Its ask for the artifact.
+    pub oem_ask: Option<Box<Account<'info, Ask>>>,
+    /// Party of the container's owner.
+    pub weaver: Box<Account<'info, Party>>,
+    /// Its ask for the container.
+    pub weaver_ask: Box<Account<'info, Ask>>,
+    /// The snapshot. It exists at most once, so a second roll fails.
+    #[account(
+        init,
+        payer = payer,
+        space = 8 + SplitSnapshot::INIT_SPACE,
+        seeds = [seeds::SNAPSHOT, container.id.as_ref(), &[args.stage], &args.pricing_epoch.to_le_bytes()],
+        bump,
+    )]
+    pub snapshot: Box<Account<'info, SplitSnapshot>>,
+    /// The system program.
+    pub system_program: Program<'info, System>,
+}
+
+impl RollContainer<'_> {
+    /// Every account that is read belongs to this program and has its type, which only its own instruction gives to
+    /// the address of its seeds; so comparing what it says about itself is enough.
+    pub(crate) fn validate(&self, args: &RollContainerArgs) -> Result<()> {
+        self.config.require_running(pause::BIDS)?;
+        let params = &self.config.params;
+        require!(
+            params.may_freeze(args.pricing_epoch, Clock::get()?.unix_timestamp)?,
+            MarketError::WrongPricingEpoch
+        );
+        require!(self.container.state == ContainerState::Active, MarketError::ContainerRetired);
+        let stage = self.container.stage(args.stage)?;
+        require!(self.artifact.hash == stage.artifact, MarketError::WrongAccount);
+        require!(self.market.id == stage.market, MarketError::WrongAccount);
+        payee(&self.vendor, &self.vendor_ask, self.artifact.vendor, Role::Vendor, &self.artifact.hash, params)?;
+        match (self.artifact.oem(), &self.oem, &self.oem_ask) {
+            (Some(owner), Some(party), Some(ask)) => {
+                payee(party, ask, owner, Role::Oem, &self.artifact.hash, params)?;
+            }
+            (None, None, None) => {}
+            _ => return err!(MarketError::WrongAccount),
+        }
+        payee(&self.weaver, &self.weaver_ask, self.container.creator, Role::Weaver, &self.container.id, params)
+    }
+
+    /// Base cost of every stage, in order.
+    fn base_costs(&self, others: &[AccountInfo<'_>]) -> Result<Vec<u64>> {
+        let mut others = others.iter();
+        let mut costs = Vec::with_capacity(MAX_STAGES);
+        for stage in &self.container.stages {
+            let base_nc = if stage.market == self.market.id {
+                self.market.base_nc
+            } else {
+                let account = others.next().ok_or(MarketError::WrongRemainingAccounts)?;
+                market_base(account, stage.market)?
+            };
+            costs.push(base_cost(base_nc, stage.weight_bps).ok_or(MarketError::Overflow)?);
+        }
+        require!(others.next().is_none(), MarketError::WrongRemainingAccounts);
+        Ok(costs)
+    }
+
+    /// Price and split of the stage.
+    fn price(&self, args: &RollContainerArgs, costs: &[u64]) -> Result<(u64, PriceStack, [u16; 6])> {
+        let index = usize::from(args.stage);
+        let base_nc = *costs.get(index).ok_or(MarketError::BadStages)?;
+        let params = &self.config.params;
+        let weaver_nc = weaver_ask(self.weaver_ask.at(args.pricing_epoch), costs, index).ok_or(MarketError::NoPrice)?;
+        let stack = price_stack(&StackInput {
+            base_nc,
+            asks_nc: [
+                self.vendor_ask.at(args.pricing_epoch),
+                self.oem_ask.as_ref().map_or(0, |ask| ask.at(args.pricing_epoch)),
+                weaver_nc,
+            ],
+            beta_bps: self.container.beta_bps,
+            phi_bps: params.fee_bps,
+            caps_bps: [params.kappa_vendor_bps, params.kappa_oem_bps, params.kappa_weaver_bps],
+        })
+        .map_err(|_| MarketError::NoPrice)?;
+        let bps = split_bps(stack.price_nc, stack.effective_nc, self.container.beta_bps, params.fee_bps)
+            .map_err(|_| MarketError::NoPrice)?;
+        let ceiling_nc = self.container.ceiling_nc;
+        require!(ceiling_nc == 0 || stack.price_nc <= ceiling_nc, MarketError::PriceAboveCeiling);
+        Ok((base_nc, stack, bps))
+    }
+}
+
+/// Checks that a payee's accounts are its own and that its stake answers for it.
+fn payee(
+    party: &Party,
+    ask: &Ask,
+    owner: Pubkey,
+    role: Role,
+    subject: &[u8; 32],
+    params: &MarketParams,
+) -> Result<()> {
+    require!(party.owner == owner && party.role == role, MarketError::WrongAccount);
+    require!(ask.role == role && ask.subject == *subject, MarketError::WrongAccount);
+    party.require_in_good_standing(params)
+}
+
+/// The base price of a market that is handed in as a remaining account.
+fn market_base(account: &AccountInfo<'_>, id: u32) -> Result<u64> {
+    require!(account.owner == &crate::ID, MarketError::WrongRemainingAccounts);
+    let data = account.try_borrow_data()?;
+    let market = Market::try_deserialize(&mut &data[..]).map_err(|_| MarketError::WrongRemainingAccounts)?;
+    require!(market.id == id, MarketError::WrongRemainingAccounts);
+    Ok(market.base_nc)
+}
+
+#[access_control(ctx.accounts.validate(&args))]
+pub(crate) fn handler<'info>(ctx: Context<'info, RollContainer<'info>>, args: RollContainerArgs) -> Result<()> {
+    let accounts = &ctx.accounts;
+    let costs = accounts.base_costs(ctx.remaining_accounts)?;
+    let (base_nc, stack, bps) = accounts.price(&args, &costs)?;
+    let account = accounts.snapshot.key();
+    let container = accounts.container.id;
+    let payees = Payees {
+        vendor: accounts.artifact.vendor,
+        oem: accounts.artifact.oem,
+        weaver: accounts.container.creator,
+    };
+    let artifact = accounts.artifact.hash;
+    let rent_payer = accounts.payer.key();
+    let snapshot = &mut ctx.accounts.snapshot;
+    snapshot.set_inner(SplitSnapshot {
+        version: SplitSnapshot::VERSION,
+        bump: ctx.bumps.snapshot,
+        stage: args.stage,
+        pricing_epoch: args.pricing_epoch,
+        container,
+        artifact,
+        price_nc: stack.price_nc,
+        base_nc,
+        bps,
+        payees,
+        rent_payer,
+        _reserved: [0; 64],
+    });
+    snapshot.invariant()?;
+    emit!(SnapshotFrozen {
+        account,
+        seq: 1,
+        container,
+        stage: args.stage,
+        pricing_epoch: args.pricing_epoch,
+        price_nc: stack.price_nc,
+        bps,
+        payees,
+    });
+    Ok(())
+}

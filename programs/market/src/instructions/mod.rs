@@ -1,0 +1,15 @@
+//! Instructions by who may call them.
+
+pub mod admin;
+pub mod crank;
+pub mod party;
+pub mod vendor;
+pub mod weaver;
+pub mod worker;
+
+pub use admin::*;
+pub use crank::*;
+pub use party::*;
+pub use vendor::*;
+pub use weaver::*;
+pub use worker::*;
