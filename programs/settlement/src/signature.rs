@@ -1,13 +1,12 @@
 //! Finds the instruction directly before this one in the transaction, without copying. Together with
 //! `waybill_mechanism::precompile` this is the whole signature check: if Solana changes the ed25519 program, it changes here.
 
-use anchor_lang::{
-    prelude::*,
-    solana_program::{instruction::get_stack_height, sysvar::instructions::ID as INSTRUCTIONS},
-};
+use anchor_lang::{prelude::*, solana_program::instruction::get_stack_height};
 
 use crate::error::SettleError;
 
+/// The sysvar that holds the transaction's instructions.
+const INSTRUCTIONS: Pubkey = pubkey!("Sysvar1nstructions1111111111111111111111111");
 /// Solana's native ed25519 program.
 pub const ED25519_PROGRAM: Pubkey = pubkey!("Ed25519SigVerify111111111111111111111111111");
 

@@ -12,7 +12,7 @@ pub struct AcceptAuthority<'info> {
     pub config: Box<Account<'info, SettleConfig>>,
 }
 
-pub fn accept_authority(ctx: Context<AcceptAuthority>) -> Result<()> {
+pub(crate) fn handler(ctx: Context<AcceptAuthority>) -> Result<()> {
     let new = ctx.accounts.new.key();
     let config = &mut **ctx.accounts.config;
     let role = config.pending.role;

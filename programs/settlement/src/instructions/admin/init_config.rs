@@ -67,7 +67,7 @@ impl InitConfig<'_> {
 }
 
 #[access_control(ctx.accounts.validate(&args))]
-pub fn init_config(ctx: Context<InitConfig>, args: InitConfigArgs) -> Result<()> {
+pub(crate) fn handler(ctx: Context<InitConfig>, args: InitConfigArgs) -> Result<()> {
     let domain = waybill_mechanism::message::domain(&args.cluster_name, &crate::ID.to_bytes());
     let accounts = ctx.accounts;
     accounts.config.set_inner(SettleConfig {

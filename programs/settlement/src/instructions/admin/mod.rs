@@ -1,10 +1,10 @@
 //! Genesis, authorities and pause.
 
-mod init_config;
-mod propose_authority;
-mod accept_authority;
-mod pause_program;
-mod resume_program;
+pub(crate) mod init_config;
+pub(crate) mod propose_authority;
+pub(crate) mod accept_authority;
+pub(crate) mod pause_program;
+pub(crate) mod resume_program;
 
 pub use init_config::*;
 pub use propose_authority::*;

@@ -21,7 +21,7 @@ impl PauseProgram<'_> {
 }
 
 #[access_control(ctx.accounts.validate(flags))]
-pub fn pause(ctx: Context<PauseProgram>, flags: u16) -> Result<()> {
+pub(crate) fn handler(ctx: Context<PauseProgram>, flags: u16) -> Result<()> {
     let config = &mut ctx.accounts.config;
     let old = config.pause_flags;
     config.pause_flags |= flags;

@@ -26,7 +26,7 @@ impl ProposeAuthority<'_> {
 }
 
 #[access_control(ctx.accounts.validate())]
-pub fn propose_authority(ctx: Context<ProposeAuthority>, args: ProposeAuthorityArgs) -> Result<()> {
+pub(crate) fn handler(ctx: Context<ProposeAuthority>, args: ProposeAuthorityArgs) -> Result<()> {
     let config = &mut ctx.accounts.config;
     Authorities::propose(&mut config.pending, args.role, args.new).map_err(|_| SettleError::DefaultKey)?;
     let seq = config.next_seq()?;

@@ -19,7 +19,7 @@ impl ResumeProgram<'_> {
 }
 
 #[access_control(ctx.accounts.validate())]
-pub fn resume(ctx: Context<ResumeProgram>, flags: u16) -> Result<()> {
+pub(crate) fn handler(ctx: Context<ResumeProgram>, flags: u16) -> Result<()> {
     let config = &mut ctx.accounts.config;
     let old = config.pause_flags;
     config.pause_flags &= !flags;

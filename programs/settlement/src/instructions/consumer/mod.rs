@@ -1,9 +1,9 @@
 //! What a consumer signs.
 
-mod open_channel;
-mod set_delegate;
-mod revoke_delegate;
-mod request_close;
+pub(crate) mod open_channel;
+pub(crate) mod set_delegate;
+pub(crate) mod revoke_delegate;
+pub(crate) mod request_close;
 
 pub use open_channel::*;
 pub use set_delegate::*;

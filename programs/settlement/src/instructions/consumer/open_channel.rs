@@ -73,7 +73,7 @@ impl OpenChannel<'_> {
 }
 
 #[access_control(ctx.accounts.validate(&args))]
-pub fn open_channel(ctx: Context<OpenChannel>, args: OpenChannelArgs) -> Result<()> {
+pub(crate) fn handler(ctx: Context<OpenChannel>, args: OpenChannelArgs) -> Result<()> {
     let now = Clock::get()?.unix_timestamp;
     let accounts = ctx.accounts;
     let consumer = accounts.consumer.key();

@@ -16,7 +16,7 @@ pub struct RequestClose<'info> {
     pub channel: Box<Account<'info, Channel>>,
 }
 
-pub fn request_close(ctx: Context<RequestClose>) -> Result<()> {
+pub(crate) fn handler(ctx: Context<RequestClose>) -> Result<()> {
     let channel = &mut ctx.accounts.channel;
     channel.begin_close(Clock::get()?.unix_timestamp, ctx.accounts.config.grace_s)?;
     let seq = channel.next_seq()?;

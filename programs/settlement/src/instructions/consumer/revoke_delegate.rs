@@ -11,7 +11,7 @@ pub struct RevokeDelegate<'info> {
     pub channel: Box<Account<'info, Channel>>,
 }
 
-pub fn revoke_delegate(ctx: Context<RevokeDelegate>) -> Result<()> {
+pub(crate) fn handler(ctx: Context<RevokeDelegate>) -> Result<()> {
     let channel = &mut ctx.accounts.channel;
     let old = channel.grant;
     channel.revoke_grant(Clock::get()?.unix_timestamp)?;

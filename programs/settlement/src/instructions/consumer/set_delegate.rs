@@ -27,7 +27,7 @@ impl SetDelegate<'_> {
 }
 
 #[access_control(ctx.accounts.validate())]
-pub fn set_delegate(ctx: Context<SetDelegate>, terms: GrantTerms) -> Result<()> {
+pub(crate) fn handler(ctx: Context<SetDelegate>, terms: GrantTerms) -> Result<()> {
     let channel = &mut ctx.accounts.channel;
     let old = channel.grant;
     channel.grant = Grant::new(terms, Clock::get()?.unix_timestamp)?;

@@ -74,7 +74,7 @@ impl ClaimLine<'_> {
     }
 }
 
-pub fn claim_line<'info>(ctx: Context<'info, ClaimLine<'info>>, args: ClaimLineArgs) -> Result<()> {
+pub(crate) fn handler<'info>(ctx: Context<'info, ClaimLine<'info>>, args: ClaimLineArgs) -> Result<()> {
     let line = Line::from_bytes(&args.line).map_err(|_| SettleError::MalformedMessage)?;
     let accounts = &mut *ctx.accounts;
     accounts.validate(&line)?;

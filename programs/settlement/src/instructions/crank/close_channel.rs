@@ -52,7 +52,7 @@ impl CloseChannel<'_> {
 }
 
 #[access_control(ctx.accounts.validate())]
-pub fn close_channel(ctx: Context<CloseChannel>) -> Result<()> {
+pub(crate) fn handler(ctx: Context<CloseChannel>) -> Result<()> {
     let accounts = &mut *ctx.accounts;
     let channel = &mut accounts.channel;
     let seq = channel.next_seq()?;

@@ -37,7 +37,7 @@ impl FinalizeBatch<'_> {
 }
 
 #[access_control(ctx.accounts.validate())]
-pub fn finalize_batch(ctx: Context<FinalizeBatch>) -> Result<()> {
+pub(crate) fn handler(ctx: Context<FinalizeBatch>) -> Result<()> {
     let accounts = &mut *ctx.accounts;
     let batch = &mut accounts.batch;
     batch.finalize(Clock::get()?.unix_timestamp, accounts.config.challenge_s)?;

@@ -1,13 +1,13 @@
 //! What anyone may call: each moves money only along a path fixed by the state.
 
-mod sync_deposit;
-mod settle_voucher;
-mod close_channel;
-mod finalize_batch;
-mod open_earnings;
-mod claim_line;
-mod sweep_batch;
-mod sweep_earnings;
+pub(crate) mod sync_deposit;
+pub(crate) mod settle_voucher;
+pub(crate) mod close_channel;
+pub(crate) mod finalize_batch;
+pub(crate) mod open_earnings;
+pub(crate) mod claim_line;
+pub(crate) mod sweep_batch;
+pub(crate) mod sweep_earnings;
 
 pub use sync_deposit::*;
 pub use settle_voucher::*;

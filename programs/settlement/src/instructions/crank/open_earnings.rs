@@ -28,7 +28,7 @@ pub struct OpenEarnings<'info> {
     pub system_program: Program<'info, System>,
 }
 
-pub fn open_earnings(ctx: Context<OpenEarnings>, owner: Pubkey) -> Result<()> {
+pub(crate) fn handler(ctx: Context<OpenEarnings>, owner: Pubkey) -> Result<()> {
     require_keys_neq!(owner, Pubkey::default(), SettleError::DefaultKey);
     let accounts = ctx.accounts;
     accounts.earnings.set_inner(Earnings {

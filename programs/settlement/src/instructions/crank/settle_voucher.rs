@@ -77,7 +77,7 @@ impl<'info> SettleVoucher<'info> {
 }
 
 #[access_control(ctx.accounts.validate())]
-pub fn settle_voucher(ctx: Context<SettleVoucher>, args: SettleVoucherArgs) -> Result<()> {
+pub(crate) fn handler(ctx: Context<SettleVoucher>, args: SettleVoucherArgs) -> Result<()> {
     let now = Clock::get()?.unix_timestamp;
     let accounts = &mut *ctx.accounts;
     let voucher = accounts.voucher(now)?;

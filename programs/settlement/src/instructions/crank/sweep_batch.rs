@@ -67,7 +67,7 @@ impl SweepBatch<'_> {
 }
 
 #[access_control(ctx.accounts.validate())]
-pub fn sweep_batch(ctx: Context<SweepBatch>) -> Result<()> {
+pub(crate) fn handler(ctx: Context<SweepBatch>) -> Result<()> {
     let now = Clock::get()?.unix_timestamp;
     let day_bump = ctx.bumps.fee_day;
     let accounts = &mut *ctx.accounts;

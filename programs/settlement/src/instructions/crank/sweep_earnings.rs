@@ -44,7 +44,7 @@ impl SweepEarnings<'_> {
 }
 
 #[access_control(ctx.accounts.validate())]
-pub fn sweep_earnings(ctx: Context<SweepEarnings>) -> Result<()> {
+pub(crate) fn handler(ctx: Context<SweepEarnings>) -> Result<()> {
     let accounts = &mut *ctx.accounts;
     let event: EarningsWithdrawn = payout::pay(
         &accounts.config,

@@ -27,7 +27,7 @@ impl SyncDeposit<'_> {
 }
 
 #[access_control(ctx.accounts.validate())]
-pub fn sync_deposit(ctx: Context<SyncDeposit>) -> Result<()> {
+pub(crate) fn handler(ctx: Context<SyncDeposit>) -> Result<()> {
     let channel = &mut ctx.accounts.channel;
     let credited_aic = channel.credit_deposit(ctx.accounts.vault.amount)?;
     let seq = channel.next_seq()?;

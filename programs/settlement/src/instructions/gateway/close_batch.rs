@@ -36,7 +36,7 @@ impl CloseBatch<'_> {
 }
 
 #[access_control(ctx.accounts.validate())]
-pub fn close_batch(ctx: Context<CloseBatch>) -> Result<()> {
+pub(crate) fn handler(ctx: Context<CloseBatch>) -> Result<()> {
     let accounts = ctx.accounts;
     accounts.gateway_vault.shut_epoch(accounts.batch.epoch)?;
     let seq = accounts.gateway_vault.next_seq()?;

@@ -1,10 +1,10 @@
 //! What a gateway's hot key signs.
 
-mod open_gateway;
-mod top_up_gateway;
-mod settle_delegated;
-mod post_batch;
-mod close_batch;
+pub(crate) mod open_gateway;
+pub(crate) mod top_up_gateway;
+pub(crate) mod settle_delegated;
+pub(crate) mod post_batch;
+pub(crate) mod close_batch;
 
 pub use open_gateway::*;
 pub use top_up_gateway::*;

@@ -58,7 +58,7 @@ impl OpenGateway<'_> {
 }
 
 #[access_control(ctx.accounts.validate())]
-pub fn open_gateway(ctx: Context<OpenGateway>) -> Result<()> {
+pub(crate) fn handler(ctx: Context<OpenGateway>) -> Result<()> {
     let accounts = ctx.accounts;
     accounts.gateway_vault.set_inner(GatewayVault {
         version: VERSION,

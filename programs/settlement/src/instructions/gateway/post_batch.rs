@@ -89,7 +89,7 @@ impl PostBatch<'_> {
     }
 }
 
-pub fn post_batch(ctx: Context<PostBatch>, args: PostBatchArgs) -> Result<()> {
+pub(crate) fn handler(ctx: Context<PostBatch>, args: PostBatchArgs) -> Result<()> {
     let clock = Clock::get()?;
     let now = clock.unix_timestamp;
     ctx.accounts.validate(&args, now)?;

@@ -58,7 +58,7 @@ impl<'info> SettleDelegated<'info> {
 }
 
 #[access_control(ctx.accounts.validate(&args))]
-pub fn settle_delegated(ctx: Context<SettleDelegated>, args: SettleDelegatedArgs) -> Result<()> {
+pub(crate) fn handler(ctx: Context<SettleDelegated>, args: SettleDelegatedArgs) -> Result<()> {
     let now = Clock::get()?.unix_timestamp;
     let accounts = &mut *ctx.accounts;
     let rate = accounts.rate.current(now)?;

@@ -48,7 +48,7 @@ impl TopUpGateway<'_> {
 }
 
 #[access_control(ctx.accounts.validate(&args))]
-pub fn top_up_gateway(ctx: Context<TopUpGateway>, args: TopUpGatewayArgs) -> Result<()> {
+pub(crate) fn handler(ctx: Context<TopUpGateway>, args: TopUpGatewayArgs) -> Result<()> {
     let accounts = &mut *ctx.accounts;
     let rate = accounts.rate.current(Clock::get()?.unix_timestamp)?;
     // The payer's side rounds up.

@@ -1,7 +1,7 @@
 //! What the owner of earnings signs.
 
-mod withdraw_earnings;
-mod set_sweep;
+pub(crate) mod withdraw_earnings;
+pub(crate) mod set_sweep;
 
 pub use withdraw_earnings::*;
 pub use set_sweep::*;

@@ -13,7 +13,7 @@ pub struct SetSweep<'info> {
 }
 
 /// `wallet` default removes the address.
-pub fn set_sweep(ctx: Context<SetSweep>, wallet: Pubkey) -> Result<()> {
+pub(crate) fn handler(ctx: Context<SetSweep>, wallet: Pubkey) -> Result<()> {
     let earnings = &mut ctx.accounts.earnings;
     earnings.propose_sweep(wallet, Clock::get()?.unix_timestamp)?;
     let seq = earnings.next_seq()?;

@@ -30,7 +30,7 @@ pub struct WithdrawEarnings<'info> {
 }
 
 /// `amount_aic` `None` takes everything.
-pub fn withdraw_earnings(ctx: Context<WithdrawEarnings>, amount_aic: Option<u64>) -> Result<()> {
+pub(crate) fn handler(ctx: Context<WithdrawEarnings>, amount_aic: Option<u64>) -> Result<()> {
     let accounts = &mut *ctx.accounts;
     let event: EarningsWithdrawn = payout::pay(
         &accounts.config,
