@@ -35,4 +35,4 @@ pub const REVOKE_GRACE_S: i64 = 3_600;
 pub const SWEEP_DELAY_S: i64 = 86_400;
 
 /// Seconds in the day that numbers a `FeeDay`.
-pub const DAY_S: i64 = 86_400;
+pub const DAY_S: u64 = 86_400;

@@ -24,7 +24,9 @@ pub struct FeeDay {
 impl FeeDay {
     /// The unix day of a unix second.
     pub fn day_of(now: i64) -> Result<u32> {
-        u32::try_from(now / DAY_S).map_err(|_| SettleError::Overflow.into())
+        // Unsigned: SBF has no signed division.
+        let day = u64::try_from(now).ok().and_then(|now| u32::try_from(now / DAY_S).ok());
+        day.ok_or_else(|| SettleError::Overflow.into())
     }
 
     /// Adds one swept batch.
