@@ -1,0 +1,15 @@
+DROP TABLE chain_events;
+DROP TABLE indexer_cursors;
+DROP TABLE tx_outbox;
+DROP TABLE batch_receipts;
+DROP TABLE batch_lines;
+DROP TABLE batches;
+DROP TABLE closed_epochs;
+DROP TABLE notes;
+DROP TABLE receipts;
+DROP TABLE lines;
+DROP TABLE nonce_voids;
+DROP TABLE nonce_leases;
+DROP TABLE channels;
+DROP TABLE api_keys;
+DROP TABLE gateways;

@@ -1,0 +1,2 @@
+//! Measures charges per second; being written.
+fn main() {}
