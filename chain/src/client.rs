@@ -25,6 +25,8 @@ use std::{sync::Arc, time::Duration};
 const ACCOUNTS_PER_CALL: usize = 100;
 /// Compute units above what the simulation used, in per cent: state may move between simulation and execution.
 const COMPUTE_MARGIN_PERCENT: u64 = 15;
+/// The clock sysvar.
+const CLOCK: Pubkey = Pubkey::from_str_const("SysvarC1ock11111111111111111111111111111111");
 const RPC_TIMEOUT: Duration = Duration::from_secs(10);
 const CONFIRM_POLL: Duration = Duration::from_millis(100);
 
@@ -73,7 +75,7 @@ impl Chain {
 
     /// The chain's own time, Unix seconds: windows and epochs run by it.
     pub async fn unix_time(&self) -> Result<i64, ChainError> {
-        let address = solana_clock_address();
+        let address = CLOCK;
         let data = self.data(&address).await?.ok_or(ChainError::Missing {
             what: "clock sysvar",
             address,
@@ -110,8 +112,27 @@ impl Chain {
 
     /// Every account of one type of a program.
     pub async fn all<T: AccountDeserialize + Discriminator>(&self, program: &Pubkey) -> Result<Vec<(Pubkey, T)>, ChainError> {
+        self.filtered(program, vec![]).await
+    }
+
+    /// Every account of one type whose bytes at `offset` (discriminator included) are `bytes`.
+    pub async fn all_where<T: AccountDeserialize + Discriminator>(
+        &self,
+        program: &Pubkey,
+        offset: usize,
+        bytes: &[u8],
+    ) -> Result<Vec<(Pubkey, T)>, ChainError> {
+        self.filtered(program, vec![RpcFilterType::Memcmp(Memcmp::new_raw_bytes(offset, bytes.to_vec()))]).await
+    }
+
+    async fn filtered<T: AccountDeserialize + Discriminator>(
+        &self,
+        program: &Pubkey,
+        mut filters: Vec<RpcFilterType>,
+    ) -> Result<Vec<(Pubkey, T)>, ChainError> {
+        filters.push(RpcFilterType::Memcmp(Memcmp::new_raw_bytes(0, T::DISCRIMINATOR.to_vec())));
         let config = RpcProgramAccountsConfig {
-            filters: Some(vec![RpcFilterType::Memcmp(Memcmp::new_raw_bytes(0, T::DISCRIMINATOR.to_vec()))]),
+            filters: Some(filters),
             account_config: RpcAccountInfoConfig { encoding: Some(UiAccountEncoding::Base64), ..Default::default() },
             ..Default::default()
         };
@@ -231,10 +252,6 @@ impl Chain {
     pub(crate) fn unreachable(&self, source: RpcError) -> ChainError {
         ChainError::Unreachable { url: self.rpc.url(), source: Box::new(source) }
     }
-}
-
-fn solana_clock_address() -> Pubkey {
-    anchor_lang::solana_program::sysvar::clock::ID
 }
 
 fn decode<T: AccountDeserialize>(address: &Pubkey, data: &[u8]) -> Result<T, ChainError> {

@@ -1,0 +1,148 @@
+//! Business actions that services record in the outbox. An intent names what has to happen; the instructions are built
+//! from the chain's state when it is signed.
+
+use crate::{Chain, ChainError, ix};
+use anchor_lang::{prelude::Pubkey, solana_program::instruction::Instruction};
+use market::state::{Node, Party, Role, SplitSnapshot};
+use serde::{Deserialize, Serialize};
+use settlement::{instructions::PostBatchArgs, state::Batch};
+use waybill_mechanism::{amount::pricing_epoch, message::{Line, NO_REFERRER}};
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "action", rename_all = "snake_case")]
+pub enum Intent {
+    /// Claim from a channel what was charged up to a nonce.
+    SettleDelegated { channel: [u8; 32], claim_cum_nc: u64, nonce: u64 },
+    PostBatch(BatchPost),
+    FinalizeBatch { epoch: u32, shard: u16 },
+    OpenEarnings { owner: [u8; 32] },
+    ClaimLine { epoch: u32, shard: u16, #[serde(with = "hex::serde")] line: Vec<u8>, #[serde(with = "hex_list")] proof: Vec<[u8; 40]> },
+    SweepBatch { epoch: u32, shard: u16 },
+    /// Freeze the split of a stage for a pricing epoch.
+    RollContainer { container: [u8; 32], stage: u8, pricing_epoch: u32 },
+    /// Report the same rate again and fix it for the rate epoch.
+    RollRate { rate: u64, rate_epoch: u32 },
+}
+
+/// What a gateway commits to for one shard of an epoch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchPost {
+    pub epoch: u32,
+    pub shard: u16,
+    pub receipts_root: [u8; 32],
+    pub lines_root: [u8; 32],
+    pub n_receipts: u32,
+    pub n_lines: u32,
+    pub sum_nc: u64,
+    pub data_hash: [u8; 32],
+    pub uri: String,
+}
+
+impl Intent {
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::SettleDelegated { .. } => "settle_delegated",
+            Self::PostBatch(_) => "post_batch",
+            Self::FinalizeBatch { .. } => "finalize_batch",
+            Self::OpenEarnings { .. } => "open_earnings",
+            Self::ClaimLine { .. } => "claim_line",
+            Self::SweepBatch { .. } => "sweep_batch",
+            Self::RollContainer { .. } => "roll_container",
+            Self::RollRate { .. } => "roll_rate",
+        }
+    }
+
+    pub fn encode(&self) -> Result<Vec<u8>, ChainError> {
+        serde_json::to_vec(self).map_err(|e| ChainError::Build(e.to_string()))
+    }
+
+    pub fn decode(bytes: &[u8]) -> Result<Self, ChainError> {
+        serde_json::from_slice(bytes).map_err(|e| ChainError::Build(format!("an outbox entry cannot be read: {e}")))
+    }
+
+    /// The instructions that do it now, paid and signed by `gateway`.
+    pub async fn instructions(&self, chain: &Chain, gateway: &Pubkey) -> Result<Vec<Instruction>, ChainError> {
+        let gateway = *gateway;
+        Ok(match self {
+            Self::SettleDelegated { channel, claim_cum_nc, nonce } => {
+                vec![ix::settlement::settle_delegated(gateway, Pubkey::new_from_array(*channel), *claim_cum_nc, *nonce)]
+            }
+            Self::PostBatch(post) => vec![ix::settlement::post_batch(gateway, post.args())],
+            Self::FinalizeBatch { epoch, shard } => {
+                let address = settlement::seeds::find_batch(&gateway, *epoch, *shard).0;
+                let batch: Batch = chain.expect("batch", &address, "post it first").await?;
+                vec![ix::settlement::finalize_batch(address, batch.rent_payer)]
+            }
+            Self::OpenEarnings { owner } => vec![ix::settlement::open_earnings(gateway, Pubkey::new_from_array(*owner))],
+            Self::ClaimLine { epoch, shard, line, proof } => {
+                let line = Line::from_bytes(line).map_err(|e| ChainError::Build(e.to_string()))?;
+                let payees = line_payees(chain, &line).await?;
+                let pricing = pricing_epoch(line.epoch);
+                vec![ix::settlement::claim_line(gateway, *epoch, *shard, pricing, &line, proof.clone(), &payees)]
+            }
+            Self::SweepBatch { epoch, shard } => vec![ix::settlement::sweep_batch(gateway, gateway, *epoch, *shard, chain.unix_time().await?)],
+            Self::RollContainer { container, stage, pricing_epoch } => {
+                vec![ix::market::roll_container(chain, gateway, container, *stage, *pricing_epoch).await?]
+            }
+            Self::RollRate { rate, .. } => vec![ix::coin::submit_rate(gateway, *rate), ix::coin::roll_rate()],
+        })
+    }
+}
+
+impl BatchPost {
+    fn args(&self) -> PostBatchArgs {
+        PostBatchArgs {
+            epoch: self.epoch,
+            shard: self.shard,
+            receipts_root: self.receipts_root,
+            receipts_sum_nc: self.sum_nc,
+            n_receipts: self.n_receipts,
+            lines_root: self.lines_root,
+            lines_sum_nc: self.sum_nc,
+            n_lines: self.n_lines,
+            data_hash: self.data_hash,
+            uri: self.uri.clone(),
+        }
+    }
+}
+
+/// Whom the chain will pay for a line.
+pub async fn line_payees(chain: &Chain, line: &Line) -> Result<ix::settlement::LinePayees, ChainError> {
+    let snapshot_address = market::seeds::find_snapshot(&line.container, line.stage, pricing_epoch(line.epoch)).0;
+    let snapshot: SplitSnapshot = chain.expect("split snapshot", &snapshot_address, "nobody froze it during its pricing epoch").await?;
+    let node_address = market::seeds::find_node(&Pubkey::new_from_array(line.worker)).0;
+    let node: Node = chain.expect("node", &node_address, "the worker key is not registered").await?;
+    let curator_active = if line.referrer == NO_REFERRER {
+        false
+    } else {
+        let referrer = Pubkey::new_from_array(line.referrer);
+        let party: Option<Party> = chain.account(&market::seeds::find_party(&referrer, Role::Curator).0).await?;
+        party.is_some_and(|party| !party.banned && party.stake > 0)
+    };
+    Ok(ix::settlement::LinePayees { payees: snapshot.payees, provider: node.operator, curator_active })
+}
+
+/// Proof nodes as hexadecimal strings.
+mod hex_list {
+    use serde::{Deserialize, Deserializer, Serializer, de, ser::SerializeSeq};
+
+    pub fn serialize<S: Serializer>(nodes: &[[u8; 40]], serializer: S) -> Result<S::Ok, S::Error> {
+        let mut list = serializer.serialize_seq(Some(nodes.len()))?;
+        for node in nodes {
+            list.serialize_element(&hex::encode(node))?;
+        }
+        list.end()
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<[u8; 40]>, D::Error> {
+        let texts = Vec::<String>::deserialize(deserializer)?;
+        texts
+            .iter()
+            .map(|text| {
+                let mut node = [0; 40];
+                hex::decode_to_slice(text, &mut node).map_err(de::Error::custom)?;
+                Ok(node)
+            })
+            .collect()
+    }
+}
