@@ -89,3 +89,24 @@ pub fn affordable_nc(balance_aic: u64, rate: u64) -> Option<u64> {
     }
     Some(mul_div_floor(balance_aic, NC_PER_USD, rate).unwrap_or(u64::MAX))
 }
+
+/// Why an amount cannot be computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AmountError {
+    /// An input violates a stated condition.
+    #[error("input violates a condition of the mechanism")]
+    BadInput,
+    /// A result exceeds u64.
+    #[error("result exceeds u64")]
+    Overflow,
+}
+
+/// `Ok` when the condition on the inputs holds.
+pub(crate) fn require(condition: bool) -> Result<(), AmountError> {
+    if condition { Ok(()) } else { Err(AmountError::BadInput) }
+}
+
+/// `Ok` when every share is at most one whole.
+pub(crate) fn require_bps(shares: &[u16]) -> Result<(), AmountError> {
+    require(shares.iter().all(|&share| u64::from(share) <= BPS))
+}

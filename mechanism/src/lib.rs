@@ -6,5 +6,16 @@
 extern crate alloc;
 
 pub mod amount;
+pub mod ask;
+pub mod audit;
+pub mod batch;
+pub mod channel;
+pub mod clearing;
+pub mod lineage;
 pub mod merkle;
 pub mod message;
+pub mod pacing;
+pub mod precompile;
+pub mod routing;
+pub mod stack;
+pub mod vcg;

@@ -432,6 +432,11 @@ impl Line {
         sha256(&self.to_bytes()).to_bytes()
     }
 
+    /// Credits of a line from its first to its last receipt: `last.cum - first.cum + first.price`.
+    pub fn credits(first: &Receipt, last: &Receipt) -> Option<u64> {
+        last.cum_nc.checked_sub(first.cum_nc)?.checked_add(first.price_nc)
+    }
+
     /// Key of the receipts this line covers.
     pub fn key(&self) -> Bytes32 {
         line_key(&self.container, self.stage, &self.worker, &self.referrer)
