@@ -1,0 +1,346 @@
+//! The routes and their handlers. Every route but those in [`Access::Open`] needs an API key.
+
+use crate::auth::{self, Caller};
+use crate::chat::{Answer, ChatRequest};
+use crate::embeddings::{self, EmbeddingsRequest};
+use crate::error::{ApiError, Kind};
+use crate::market::{Model, ModelKind};
+use crate::paid::{self, Call, Running};
+use crate::pieces::{Rows, Text, hash_rows, usage};
+use crate::state::{App, Phase};
+use crate::{body, middleware, stream, telemetry};
+use axum::body::Body;
+use axum::extract::{Extension, MatchedPath, Path, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get, post};
+use axum::{Json, Router};
+use serde::Serialize;
+use serde_json::json;
+use std::sync::Arc;
+use tokio::time::Instant;
+use waybill_protocol::frame::{EventKind, Input, InputKind};
+use waybill_protocol::{ArtifactId, RequestId};
+
+/// When the request arrived, for the time that the gateway adds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Arrived(pub Instant);
+
+/// Who may use a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    Key,
+    Open,
+}
+
+/// All routes. Paths are listed here and nowhere else, so that a test can walk them.
+pub(crate) fn routes() -> Vec<(&'static str, Access, MethodRouter<Arc<App>>)> {
+    vec![
+        ("/v1/models", Access::Key, get(list_models)),
+        ("/v1/models/{*id}", Access::Key, get(show_model)),
+        ("/v1/chat/completions", Access::Key, post(chat)),
+        ("/v1/embeddings", Access::Key, post(embed)),
+        ("/v1/receipts/{id}", Access::Key, get(crate::account::receipt)),
+        ("/v1/channels/{id}/notes", Access::Key, get(crate::account::notes)),
+        ("/v1/usage", Access::Key, get(crate::account::usage)),
+        ("/healthz", Access::Open, get(alive)),
+        ("/readyz", Access::Open, get(ready)),
+        ("/metrics", Access::Open, get(metrics_page)),
+    ]
+}
+
+pub(crate) fn router(app: Arc<App>) -> Router {
+    let mut keyed = Router::new();
+    let mut open = Router::new();
+    for (path, access, handler) in routes() {
+        match access {
+            Access::Key => keyed = keyed.route(path, handler),
+            Access::Open => open = open.route(path, handler),
+        }
+    }
+    let keyed = keyed
+        .route_layer(axum::middleware::from_fn_with_state(app.clone(), auth::require_key))
+        .route_layer(axum::middleware::from_fn_with_state(app.clone(), refuse_while_draining));
+    let routes = keyed.merge(open).fallback(unknown_url).method_not_allowed_fallback(wrong_method);
+    middleware::wrap(routes).with_state(app)
+}
+
+async fn refuse_while_draining(State(app): State<Arc<App>>, request: Request, next: axum::middleware::Next) -> Result<Response, ApiError> {
+    if app.phase.get() == Phase::Draining {
+        return Err(ApiError::new(Kind::Draining, "This gateway is shutting down, please try again."));
+    }
+    Ok(next.run(request).await)
+}
+
+async fn unknown_url(method: Method, uri: Uri) -> ApiError {
+    let path: String = uri.path().chars().take(200).collect();
+    ApiError::new(Kind::UnknownUrl, format!("Unknown request URL: {method} {path}. Please check the URL for typos."))
+}
+
+async fn wrong_method(method: Method, path: Option<MatchedPath>, uri: Uri) -> ApiError {
+    let path = path.as_ref().map_or(uri.path(), MatchedPath::as_str);
+    ApiError::new(Kind::MethodNotAllowed, format!("Not allowed to {method} on {path}."))
+}
+
+async fn alive() -> Json<serde_json::Value> {
+    Json(json!({"status": "ok"}))
+}
+
+async fn ready(State(app): State<Arc<App>>) -> Result<Json<serde_json::Value>, ApiError> {
+    if app.phase.get() != Phase::Serving {
+        return Err(ApiError::new(Kind::Draining, "This gateway is shutting down."));
+    }
+    let obstacles = app.obstacles().await;
+    if obstacles.is_empty() {
+        return Ok(Json(json!({"status": "ready"})));
+    }
+    Err(ApiError::new(Kind::NotReady, format!("Not ready: {}.", obstacles.join(", "))))
+}
+
+async fn metrics_page() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], telemetry::prometheus().render())
+}
+
+#[derive(Serialize)]
+struct ModelObject<'a> {
+    id: &'a str,
+    object: &'static str,
+    created: u64,
+    owned_by: &'a str,
+    waybill: ModelTerms,
+}
+
+#[derive(Serialize)]
+struct ModelTerms {
+    kind: ModelKind,
+    container: String,
+    digest: String,
+    context: Option<u32>,
+    /// Nano-credits per 1,000 billable units (prompt and answer).
+    price_nc: Option<u64>,
+    next_price_nc: Option<u64>,
+    regions: Vec<String>,
+}
+
+fn model_object(model: &Model, regions: Vec<String>) -> ModelObject<'_> {
+    ModelObject {
+        id: &model.name,
+        object: "model",
+        created: model.created,
+        owned_by: &model.owned_by,
+        waybill: ModelTerms {
+            kind: model.kind,
+            container: model.container.to_string(),
+            digest: model.artifact.to_string(),
+            context: model.context,
+            price_nc: model.quote.map(|quote| quote.per_1k),
+            next_price_nc: model.quote.and_then(|quote| quote.next_per_1k),
+            regions,
+        },
+    }
+}
+
+/// Regions of connected workers that have the model; unknown workers are no failure of a listing.
+async fn regions(app: &App) -> impl Fn(&ArtifactId) -> Vec<String> + use<> {
+    let workers = app.dispatch.workers().await.unwrap_or_default();
+    move |artifact| {
+        let mut regions: Vec<String> =
+            workers.iter().filter(|w| w.artifacts.contains(artifact)).map(|w| w.region.clone()).collect();
+        regions.sort();
+        regions.dedup();
+        regions
+    }
+}
+
+async fn list_models(State(app): State<Arc<App>>) -> Response {
+    let regions = regions(&app).await;
+    let models = app.market.models();
+    let data: Vec<ModelObject<'_>> = models.iter().map(|model| model_object(model, regions(&model.artifact))).collect();
+    Json(json!({"object": "list", "data": data})).into_response()
+}
+
+async fn show_model(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, ApiError> {
+    let regions = regions(&app).await;
+    let model = find_model(&app, &id)?;
+    Ok(Json(model_object(&model, regions(&model.artifact))).into_response())
+}
+
+/// A model by its name, or by `name@digest`, which must be the digest it has now.
+fn find_model(app: &App, id: &str) -> Result<Model, ApiError> {
+    let (name, digest) = id.split_once('@').map_or((id, None), |(name, digest)| (name, Some(digest)));
+    app.market.model(name).filter(|model| digest.is_none_or(|digest| digest == model.artifact.to_string())).ok_or_else(|| {
+        let id: String = id.chars().take(100).collect();
+        ApiError::of(Kind::ModelNotFound, "model", format!("The model '{id}' does not exist or you do not have access to it."))
+    })
+}
+
+fn require_kind(model: &Model, kind: ModelKind, route: &str) -> Result<(), ApiError> {
+    if model.kind == kind {
+        return Ok(());
+    }
+    let message = format!("The model '{}' is not served at {route}.", model.name);
+    Err(ApiError::of(Kind::UnsupportedValue, "model", message))
+}
+
+async fn chat(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Extension(request_id): Extension<RequestId>,
+    Extension(Arrived(arrived)): Extension<Arrived>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let bytes = body::read(request, app.config.limits.body_bytes, app.config.times.read_body).await?;
+    let parsed = ChatRequest::parse(&bytes)?;
+    drop(bytes);
+    let model = find_model(&app, &parsed.model)?;
+    require_kind(&model, ModelKind::Chat, "/v1/chat/completions")?;
+    let (streamed, include_usage, wish) = (parsed.stream, parsed.include_usage, parsed.wish.clone());
+    let (chat, max_units_in) = parsed.bound(&model)?;
+    let answer = Answer {
+        id: format!("chatcmpl-{}", request_id.0.trim_start_matches("req-")),
+        created: app.market.now_ms() / 1000,
+        model: model.name.clone(),
+        fingerprint: format!("fp_{}", &model.artifact.to_string()[..12]),
+    };
+    let call = Call {
+        request_id,
+        model,
+        max_units_in,
+        max_units_out: chat.max_tokens,
+        input: Input { kind: Some(InputKind::Chat(chat)) },
+        wish,
+        streamed,
+        first_event: app.config.times.chat_first_event,
+        arrived,
+    };
+    let mut running = paid::open(&app, &caller, call).await?;
+    let first = match running.next().await {
+        Ok(event) => event,
+        Err(error) => return Err(end(running, "worker_failed", error)),
+    };
+    metrics::histogram!("waybill_time_to_first_token_seconds").record(arrived.elapsed());
+    if streamed {
+        let headers = paid_headers(&running);
+        let (sender, frames) = stream::channel();
+        let times = &app.config.times;
+        let style = stream::Style { answer, include_usage, ping: times.ping, stalled: times.stalled_consumer };
+        app.tasks.spawn(stream::relay(running, first, style, caller, sender));
+        let event_stream = [
+            (header::CONTENT_TYPE, "text/event-stream"),
+            (header::CACHE_CONTROL, "no-cache"),
+            (HeaderName::from_static("x-accel-buffering"), "no"),
+        ];
+        return Ok((headers, event_stream, stream::body(frames)).into_response());
+    }
+    let mut text = Text::new(running.max_tokens());
+    let mut event = first;
+    let closed = loop {
+        match event {
+            EventKind::Text(delta) => {
+                if let Err(what) = text.push(&delta.text, true) {
+                    let error = running.garbage(what);
+                    return Err(end(running, "garbage", error));
+                }
+            }
+            EventKind::Closed(closed) => break closed,
+            EventKind::Vectors(_) | EventKind::Fault(_) => {
+                let error = running.garbage("vectors in a chat");
+                return Err(end(running, "garbage", error));
+            }
+        }
+        event = match running.next().await {
+            Ok(event) => event,
+            Err(error) => return Err(end(running, "worker_failed", error)),
+        };
+    };
+    let finish = closed.finish();
+    let mut headers = paid_headers(&running);
+    let settled = running.settle(closed, text.hash(), text.produced()).await?;
+    headers.insert(CHARGE, settled.receipt.price_nc.into());
+    Ok((headers, json_body(answer.completion(text.content(), finish, usage(&settled.receipt)))).into_response())
+}
+
+async fn embed(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Extension(request_id): Extension<RequestId>,
+    Extension(Arrived(arrived)): Extension<Arrived>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let bytes = body::read(request, app.config.limits.body_bytes, app.config.times.read_body).await?;
+    let parsed = EmbeddingsRequest::parse(&bytes)?;
+    drop(bytes);
+    let model = find_model(&app, &parsed.model)?;
+    require_kind(&model, ModelKind::Embedding, "/v1/embeddings")?;
+    let (encoding, wish) = (parsed.encoding, parsed.wish.clone());
+    let (embed, max_units_in) = parsed.bound(&model);
+    let mut rows = Rows::new(embed.items.len());
+    let call = Call {
+        request_id,
+        model,
+        max_units_in,
+        max_units_out: 0,
+        input: Input { kind: Some(InputKind::Embed(embed)) },
+        wish,
+        streamed: false,
+        first_event: app.config.times.embeddings_first_event,
+        arrived,
+    };
+    let mut running = paid::open(&app, &caller, call).await?;
+    let closed = loop {
+        match running.next().await {
+            Ok(EventKind::Vectors(vectors)) => {
+                if let Err(what) = rows.push(vectors.dims, &vectors.values) {
+                    let error = running.garbage(what);
+                    return Err(end(running, "garbage", error));
+                }
+            }
+            Ok(EventKind::Closed(closed)) => break closed,
+            Ok(EventKind::Text(_) | EventKind::Fault(_)) => {
+                let error = running.garbage("text in embeddings");
+                return Err(end(running, "garbage", error));
+            }
+            Err(error) => return Err(end(running, "worker_failed", error)),
+        }
+    };
+    let (values, dims) = match rows.complete() {
+        Ok(complete) => complete,
+        Err(what) => {
+            let error = running.garbage(what);
+            return Err(end(running, "garbage", error));
+        }
+    };
+    let name = running.model.name.clone();
+    let mut headers = paid_headers(&running);
+    let settled = running.settle(closed, hash_rows(&values), true).await?;
+    headers.insert(CHARGE, settled.receipt.price_nc.into());
+    Ok((headers, json_body(embeddings::render(&name, &values, dims, encoding, settled.receipt.units_in))).into_response())
+}
+
+fn end(running: Running, reason: &'static str, error: ApiError) -> ApiError {
+    running.abandon(reason);
+    error
+}
+
+fn json_body(json: String) -> ([(HeaderName, &'static str); 1], Body) {
+    ([(header::CONTENT_TYPE, "application/json")], json.into())
+}
+
+const CHARGE: HeaderName = HeaderName::from_static("x-waybill-charge-nc");
+
+/// What the answer says about who worked at which price; the receipt has the same name as the request.
+fn paid_headers(running: &Running) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let mut put = |name: &'static str, value: String| {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    };
+    put("x-waybill-receipt", running.request_id.to_string());
+    put("x-waybill-price-nc", running.quote.per_1k.to_string());
+    put("x-waybill-worker", running.worker.to_string());
+    put("x-waybill-region", running.region.clone());
+    put("x-waybill-model-digest", running.model.artifact.to_string());
+    put("x-waybill-attempts", running.attempts.to_string());
+    headers
+}

@@ -1,0 +1,319 @@
+//! The paid path of every model call: reserve → order → dispatch → events → receipt → charge → acknowledge. Nothing here
+//! knows HTTP. Whatever ends a call early drops its events (which cancels the work) and its reservation (which charges nothing).
+
+use crate::auth::Caller;
+use crate::check::{self, Breach, Expected};
+use crate::credit::{CreditError, Reservation};
+use crate::error::{ApiError, Kind};
+use crate::market::{Model, Quote};
+use crate::state::App;
+use futures_util::StreamExt;
+use prost::Message;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+use waybill_mechanism::amount;
+use waybill_mechanism::message::{Order, Receipt, ctx_hash, flags};
+use waybill_protocol::frame::{Ack, Closed, EventKind, Fault, FaultCode, Input, Job, MAX_FRAME_BYTES};
+use waybill_protocol::{Dispatched, EventStream, RequestId, RouteWish, SignedReceipt, WalletId, WorkerId, signing};
+use waybill_store::{Charge, LedgerError};
+
+/// Room that a job's frame needs beside its input.
+const JOB_OVERHEAD: usize = 4096;
+/// Commits are tried again while the database stumbles: the worker has done its work, and the same charge is idempotent.
+const COMMIT_RETRIES: [Duration; 4] =
+    [Duration::from_millis(50), Duration::from_millis(250), Duration::from_secs(1), Duration::from_secs(3)];
+
+/// One call before it is paid for.
+pub struct Call {
+    pub request_id: RequestId,
+    pub model: Model,
+    pub input: Input,
+    /// Most units of the prompt, and of the answer.
+    pub max_units_in: u64,
+    pub max_units_out: u32,
+    pub wish: RouteWish,
+    pub streamed: bool,
+    /// How long the consumer waits for the first event.
+    pub first_event: Duration,
+    /// When the request arrived.
+    pub arrived: Instant,
+}
+
+/// A call that a worker has begun.
+pub struct Running {
+    pub request_id: RequestId,
+    pub model: Model,
+    pub quote: Quote,
+    pub worker: WorkerId,
+    pub region: String,
+    pub attempts: u32,
+    app: Arc<App>,
+    api_key: String,
+    events: EventStream,
+    reservation: Reservation,
+    expected: Expected,
+    order: Order,
+    order_signature: [u8; 64],
+    last_event: Instant,
+    /// Time the gateway itself took before the job left.
+    before: Duration,
+}
+
+/// A call that is charged.
+#[derive(Debug, Clone, Copy)]
+pub struct Settled {
+    pub receipt: Receipt,
+}
+
+/// Reserves credit, signs the order and waits until a worker begins.
+pub async fn open(app: &Arc<App>, caller: &Caller, call: Call) -> Result<Running, ApiError> {
+    if !app.market.healthy() {
+        return Err(ApiError::unavailable("the view of the chain is too old to take money by"));
+    }
+    if call.input.encoded_len() > MAX_FRAME_BYTES - JOB_OVERHEAD {
+        let message = format!("The input is too large: at most {} bytes reach a worker.", MAX_FRAME_BYTES - JOB_OVERHEAD);
+        return Err(ApiError::new(Kind::TooLarge, message));
+    }
+    let model = call.model;
+    let Some(quote) = model.quote else {
+        let message = format!("The model '{}' has no price for this period yet, please try again.", model.name);
+        return Err(ApiError::new(Kind::Overloaded, message));
+    };
+    let units = call.max_units_in.saturating_add(call.max_units_out.into());
+    let max_price_nc = amount::price_nc(units, quote.per_1k).ok_or_else(|| ApiError::internal("a price beyond u64"))?;
+    let channel = caller.key.channel;
+    let referrer = app.market.channel(&channel).and_then(|view| view.grant).map_or(WalletId::NONE, |grant| grant.referrer);
+    let reservation =
+        app.credit.reserve(channel, &caller.key.budget, max_price_nc).await.map_err(refused_credit)?;
+
+    let network = app.market.network();
+    let input_hash = call.input.hash();
+    let order = Order {
+        domain: network.domain,
+        channel: channel.0,
+        nonce: reservation.nonce(),
+        max_price_nc,
+        ctx_hash: ctx_hash(&model.container.0, &input_hash, max_price_nc, &referrer.0, None),
+    };
+    let order_bytes = order.to_bytes();
+    let order_signature = signing::sign(&app.config.key, &order_bytes);
+    let flags = flags::DELEGATED | if call.streamed { flags::STREAMED } else { 0 };
+    let job = Job {
+        request_id: call.request_id.0.clone(),
+        order: order_bytes.to_vec().into(),
+        order_signature: order_signature.to_vec().into(),
+        gateway: app.wallet.0.to_vec().into(),
+        container: model.container.0.to_vec().into(),
+        stage: model.stage.into(),
+        artifact: model.artifact.0.to_vec().into(),
+        referrer: referrer.0.to_vec().into(),
+        price_per_1k: quote.per_1k,
+        pricing_epoch: quote.pricing_epoch,
+        next_price_per_1k: quote.next_per_1k,
+        deadline_ms: u32::try_from(call.first_event.as_millis()).unwrap_or(u32::MAX),
+        flags: flags.into(),
+        input: Some(call.input),
+    };
+    let sent_ms = app.market.now_ms();
+    let before = call.arrived.elapsed();
+    let constrained = call.wish != RouteWish::default();
+    let dispatched = match tokio::time::timeout(call.first_event, app.dispatch.dispatch(job, call.wish)).await {
+        Ok(Ok(dispatched)) => dispatched,
+        Ok(Err(error)) => {
+            tracing::info!(request = %call.request_id, %error, "no worker began the job");
+            metrics::counter!("waybill_shed_total", "reason" => "dispatch").increment(1);
+            reservation.abandon("dispatch");
+            return Err(ApiError::from_dispatch(&error, constrained));
+        }
+        Err(_) => {
+            reservation.abandon("timeout");
+            return Err(ApiError::new(Kind::UpstreamTimeout, "No worker answered in time."));
+        }
+    };
+    let Dispatched { worker, region, attempts, events } = dispatched;
+    let expected = Expected {
+        domain: network.domain,
+        epoch_s: network.epoch_s,
+        gateway: app.wallet,
+        worker,
+        det_class: app.market.node(&worker).map(|node| node.det_class),
+        container: model.container,
+        stage: model.stage,
+        referrer,
+        artifact: model.artifact,
+        request_hash: order.hash(),
+        input_hash,
+        flags,
+        max_units_in: call.max_units_in,
+        max_units_out: call.max_units_out,
+        price_per_1k: quote.per_1k,
+        pricing_epoch: quote.pricing_epoch,
+        next_price_per_1k: quote.next_per_1k,
+        max_price_nc,
+        sent_ms,
+    };
+    Ok(Running {
+        request_id: call.request_id,
+        model,
+        quote,
+        worker,
+        region,
+        attempts,
+        app: app.clone(),
+        api_key: caller.key.public_id.clone(),
+        events,
+        reservation,
+        expected,
+        order,
+        order_signature,
+        last_event: Instant::now(),
+        before,
+    })
+}
+
+impl Running {
+    /// The worker's next event, never a fault. Safe to drop and call again.
+    pub async fn next(&mut self) -> Result<EventKind, ApiError> {
+        let silence = self.last_event + self.app.config.times.idle;
+        let event = match tokio::time::timeout_at(silence, self.events.next()).await {
+            Err(_) => return Err(self.failed(&Fault::new(FaultCode::Lost, "the worker fell silent"))),
+            Ok(None) => return Err(self.failed(&Fault::new(FaultCode::Lost, "the events ended without a receipt"))),
+            Ok(Some(Err(fault))) => return Err(self.failed(&fault)),
+            Ok(Some(Ok(event))) => event,
+        };
+        self.last_event = Instant::now();
+        match event.kind {
+            Some(EventKind::Fault(fault)) => Err(self.failed(&fault)),
+            Some(kind) => Ok(kind),
+            None => Err(self.garbage("an event of no kind")),
+        }
+    }
+
+    /// The worker sent what no honest worker sends: the consumer pays nothing and learns only that it failed.
+    pub fn garbage(&self, what: &str) -> ApiError {
+        metrics::counter!("waybill_usage_mismatch_total", "field" => "events").increment(1);
+        tracing::warn!(request = %self.request_id, worker = %self.worker, what, "a worker broke the protocol");
+        ApiError::from_fault(&Fault::new(FaultCode::Protocol, what))
+    }
+
+    /// Most tokens of the answer.
+    pub fn max_tokens(&self) -> u32 {
+        self.expected.max_units_out
+    }
+
+    /// Ends the call without a charge.
+    pub fn abandon(self, reason: &'static str) {
+        self.reservation.abandon(reason);
+    }
+
+    /// Checks the receipt, countersigns and commits it. Only after this may the end of the answer leave. Runs to its end
+    /// also when the caller goes away: the work is done and its receipt valid.
+    pub async fn settle(self, closed: Closed, output_hash: [u8; 32], produced: bool) -> Result<Settled, ApiError> {
+        let tasks = self.app.tasks.clone();
+        let settling = tasks.spawn(self.settle_now(closed, output_hash, produced));
+        settling.await.unwrap_or_else(|panic| Err(ApiError::internal(panic)))
+    }
+
+    async fn settle_now(self, closed: Closed, output_hash: [u8; 32], produced: bool) -> Result<Settled, ApiError> {
+        let closed_at = Instant::now();
+        let app = self.app.clone();
+        let now_ms = app.market.now_ms();
+        let receipt =
+            match check::receipt(&closed.receipt, &closed.worker_signature, &self.expected, output_hash, produced, now_ms) {
+                Ok(receipt) => receipt,
+                Err(breach) => return Err(self.refuse(breach.label(), &breach)),
+            };
+        let Ok(worker_signature) = <[u8; 64]>::try_from(closed.worker_signature.as_ref()) else {
+            return Err(self.refuse(Breach::Signature.label(), &Breach::Signature));
+        };
+        let signed = SignedReceipt::countersign(receipt, worker_signature, &app.config.key);
+        let charge = Charge {
+            receipt_id: self.request_id.0.clone(),
+            request_id: self.request_id.clone(),
+            channel: waybill_protocol::ChannelId(self.order.channel),
+            nonce: self.order.nonce,
+            model: self.model.name.clone(),
+            container: self.model.container,
+            stage: self.model.stage,
+            referrer: self.expected.referrer,
+            api_key: Some(self.api_key.clone()),
+            receipt: receipt.to_bytes(),
+            worker_sig: signed.worker_signature,
+            gateway_sig: signed.gateway_signature,
+            order: self.order.to_bytes(),
+            order_sig: self.order_signature,
+            created_ms: now_ms,
+        };
+        let charged = match commit(&app, charge).await {
+            Ok(charged) => charged,
+            Err(LedgerError::Database(error)) => {
+                self.abandon("database");
+                return Err(ApiError::unavailable(error));
+            }
+            Err(LedgerError::Stopped) => {
+                self.abandon("database");
+                return Err(ApiError::unavailable("the ledger has stopped"));
+            }
+            Err(error @ (LedgerError::Discontinuous { .. } | LedgerError::EpochClosed(_))) => {
+                return Err(self.refuse("continuity", &error));
+            }
+            Err(error) => {
+                self.abandon("ledger");
+                return Err(ApiError::internal(error));
+            }
+        };
+        let request = self.request_id.clone();
+        self.reservation.settle(receipt.price_nc, charged.charged_nc);
+        app.dispatch
+            .acknowledge(Ack {
+                worker: receipt.worker.to_vec().into(),
+                receipt_hash: receipt.hash().to_vec().into(),
+                gateway_signature: signed.gateway_signature.to_vec().into(),
+            })
+            .await;
+        app.notary.wake();
+        metrics::counter!("waybill_prompt_tokens_total").increment(receipt.units_in.into());
+        metrics::counter!("waybill_generation_tokens_total").increment(receipt.units_out.into());
+        metrics::histogram!("waybill_gateway_overhead_seconds").record(self.before + closed_at.elapsed());
+        tracing::info!(%request, price_nc = receipt.price_nc, units_in = receipt.units_in, units_out = receipt.units_out, "charged");
+        Ok(Settled { receipt })
+    }
+
+    /// A receipt that does not hold: no charge, a mark against the worker, and the consumer may try again.
+    fn refuse(self, field: &'static str, why: &dyn std::fmt::Display) -> ApiError {
+        metrics::counter!("waybill_usage_mismatch_total", "field" => field).increment(1);
+        tracing::warn!(request = %self.request_id, worker = %self.worker, %why, "a worker's receipt was refused");
+        self.abandon("receipt_refused");
+        ApiError::from_fault(&Fault::new(FaultCode::Protocol, "receipt refused"))
+    }
+
+    fn failed(&self, fault: &Fault) -> ApiError {
+        tracing::info!(request = %self.request_id, worker = %self.worker, %fault, "a worker failed");
+        ApiError::from_fault(fault)
+    }
+}
+
+async fn commit(app: &App, charge: Charge) -> Result<waybill_store::Charged, LedgerError> {
+    for pause in COMMIT_RETRIES {
+        match app.ledger.charge(charge.clone()).await {
+            Err(LedgerError::Database(error)) => {
+                tracing::warn!(%error, "a charge was not committed, trying again");
+                tokio::time::sleep(pause).await;
+            }
+            done => return done,
+        }
+    }
+    app.ledger.charge(charge).await
+}
+
+fn refused_credit(error: CreditError) -> ApiError {
+    match error {
+        CreditError::NoChannel(_) | CreditError::Insufficient { .. } | CreditError::KeyLimit { .. } => {
+            metrics::counter!("waybill_shed_total", "reason" => "credit").increment(1);
+            let message = format!("You exceeded your current quota, please check your channel's balance and grant: {error}.");
+            ApiError::new(Kind::InsufficientQuota, message)
+        }
+        CreditError::Hub(_) | CreditError::Store(_) | CreditError::Ledger(_) | CreditError::Stopped => ApiError::unavailable(error),
+    }
+}

@@ -1,0 +1,145 @@
+//! Collects what a worker sends, bounded by what was asked for, and hashes it as the receipt must.
+
+use crate::chat::Usage;
+use crate::embeddings::floats;
+use bytes::{Bytes, BytesMut};
+use sha2::{Digest, Sha256};
+use waybill_mechanism::message::Receipt;
+
+/// More bytes than any token of a sane vocabulary has, on average.
+const BYTES_PER_TOKEN: usize = 512;
+const MAX_DIMS: u32 = 16_384;
+
+/// The text of a chat.
+pub struct Text {
+    hasher: Sha256,
+    content: String,
+    seen: usize,
+    limit: usize,
+}
+
+impl Text {
+    pub fn new(max_tokens: u32) -> Self {
+        let limit = (max_tokens as usize).saturating_add(1).saturating_mul(BYTES_PER_TOKEN);
+        Self { hasher: Sha256::new(), content: String::new(), seen: 0, limit }
+    }
+
+    /// Takes the next piece; `keep` when the whole text is wanted at the end.
+    pub fn push(&mut self, piece: &str, keep: bool) -> Result<(), &'static str> {
+        self.seen = self.seen.saturating_add(piece.len());
+        if self.seen > self.limit {
+            return Err("more text than the tokens asked for can have");
+        }
+        self.hasher.update(piece);
+        if keep {
+            self.content.push_str(piece);
+        }
+        Ok(())
+    }
+
+    pub fn content(&self) -> &str {
+        &self.content
+    }
+
+    pub fn produced(&self) -> bool {
+        self.seen > 0
+    }
+
+    /// SHA-256 of the concatenated text.
+    pub fn hash(&self) -> [u8; 32] {
+        self.hasher.clone().finalize().into()
+    }
+}
+
+/// The vectors of embeddings, row by row.
+pub struct Rows {
+    values: BytesMut,
+    dims: u32,
+    rows: usize,
+}
+
+impl Rows {
+    /// For `rows` inputs.
+    pub fn new(rows: usize) -> Self {
+        Self { values: BytesMut::new(), dims: 0, rows }
+    }
+
+    pub fn push(&mut self, dims: u32, values: &Bytes) -> Result<(), &'static str> {
+        if dims == 0 || dims > MAX_DIMS || (self.dims != 0 && self.dims != dims) {
+            return Err("vectors of another dimension");
+        }
+        self.dims = dims;
+        let row_bytes = dims as usize * 4;
+        if values.len() % row_bytes != 0 || self.values.len() + values.len() > row_bytes * self.rows {
+            return Err("more or less vectors than inputs");
+        }
+        if !floats(values).all(f32::is_finite) {
+            return Err("a vector with a value that is no number");
+        }
+        self.values.extend_from_slice(values);
+        Ok(())
+    }
+
+    /// All rows and their dimension, once each input has one.
+    pub fn complete(self) -> Result<(Bytes, usize), &'static str> {
+        let dims = self.dims as usize;
+        if self.values.len() != dims * 4 * self.rows || dims == 0 {
+            return Err("more or less vectors than inputs");
+        }
+        Ok((self.values.freeze(), dims))
+    }
+}
+
+/// SHA-256 of the concatenated values: what the receipt of embeddings commits to.
+pub fn hash_rows(values: &[u8]) -> [u8; 32] {
+    Sha256::digest(values).into()
+}
+
+/// The usage that consumers see is the receipt's.
+pub fn usage(receipt: &Receipt) -> Usage {
+    Usage {
+        prompt_tokens: receipt.units_in,
+        completion_tokens: receipt.units_out,
+        total_tokens: u64::from(receipt.units_in) + u64::from(receipt.units_out),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn bytes(values: &[f32]) -> Bytes {
+        values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>().into()
+    }
+
+    #[test]
+    fn rows_arrive_in_any_grouping() {
+        let mut rows = Rows::new(3);
+        rows.push(2, &bytes(&[1.0, 2.0])).unwrap();
+        rows.push(2, &bytes(&[3.0, 4.0, 5.0, 6.0])).unwrap();
+        let (values, dims) = rows.complete().unwrap();
+        assert_eq!((values, dims), (bytes(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]), 2));
+    }
+
+    #[test]
+    fn vectors_that_fit_no_input_are_refused() {
+        assert!(Rows::new(1).push(0, &Bytes::new()).is_err());
+        assert!(Rows::new(1).push(u32::MAX, &bytes(&[1.0])).is_err());
+        assert!(Rows::new(1).push(2, &bytes(&[1.0])).is_err());
+        assert!(Rows::new(1).push(1, &bytes(&[1.0, 2.0])).is_err());
+        assert!(Rows::new(1).push(1, &bytes(&[f32::NAN])).is_err());
+        let mut rows = Rows::new(2);
+        rows.push(1, &bytes(&[1.0])).unwrap();
+        assert!(rows.push(2, &bytes(&[1.0, 2.0])).is_err());
+        assert!(rows.complete().is_err());
+        assert!(Rows::new(1).complete().is_err());
+    }
+
+    #[test]
+    fn text_is_bounded_by_the_tokens_asked_for() {
+        let mut text = Text::new(1);
+        assert!(text.push(&"x".repeat(2 * BYTES_PER_TOKEN), true).is_ok());
+        assert!(text.push("x", true).is_err());
+    }
+}
