@@ -2,7 +2,7 @@
 //!
 //! Genesis runs once and in order: `init_coin`, `open_vault` for each kind, `genesis_mint`, `revoke_mint`, `init_rate`.
 
-#![allow(unexpected_cfgs)]
+#![allow(clippy::result_large_err)] // Anchor's error type
 
 use anchor_lang::prelude::*;
 
@@ -23,7 +23,7 @@ use instructions::*;
 declare_id!("AiC2yWwDzxTg4G6PxP3WR9LUNFR7uRq1vzF1zs3Jd4V5");
 
 #[program]
-pub mod waybill_coin {
+pub mod coin {
     use super::*;
 
     /// Creates the configuration and the AIC mint. Once, by the program's upgrade authority.

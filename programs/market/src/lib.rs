@@ -1,7 +1,7 @@
 //! The market program: who takes part and with what stake, which models and containers exist, what everyone asks,
 //! and the price and split of each container stage, frozen once per pricing epoch.
 
-#![allow(unexpected_cfgs)]
+#![allow(clippy::result_large_err)] // Anchor's error type
 
 use anchor_lang::prelude::*;
 
@@ -20,7 +20,7 @@ use instructions::*;
 declare_id!("GJsERMNcXPKLZYboNR9M8jjEALuLsN7WKP7fr6pM7GxD");
 
 #[program]
-pub mod waybill_market {
+pub mod market {
     use super::*;
 
     /// Creates the configuration. Once, by the program's upgrade authority.

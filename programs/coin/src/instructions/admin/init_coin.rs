@@ -41,7 +41,7 @@ pub struct InitCoin<'info> {
     pub mint: Box<Account<'info, Mint>>,
     /// This program.
     #[account(constraint = program.programdata_address()? == Some(program_data.key()) @ CoinError::WrongAddress)]
-    pub program: Program<'info, crate::program::WaybillCoin>,
+    pub program: Program<'info, crate::program::Coin>,
     /// Its program data, which names the upgrade authority.
     pub program_data: Box<Account<'info, ProgramData>>,
     /// The classic token program.

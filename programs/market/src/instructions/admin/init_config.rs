@@ -36,7 +36,7 @@ pub struct InitConfig<'info> {
     pub mint: Box<Account<'info, Mint>>,
     /// This program.
     #[account(constraint = program.programdata_address()? == Some(program_data.key()) @ MarketError::WrongAccount)]
-    pub program: Program<'info, crate::program::WaybillMarket>,
+    pub program: Program<'info, crate::program::Market>,
     /// Its program data, which names the upgrade authority.
     pub program_data: Box<Account<'info, ProgramData>>,
     /// The system program.
