@@ -1,11 +1,15 @@
-//! Real Postgres and Redis servers for tests, each on a Unix socket in its own temporary folder and gone when dropped.
-//! Where a server's program is not installed, `start` says so loudly and gives none.
+//! Real Postgres and Redis servers for tests, each on a Unix socket in its own temporary folder and gone when dropped
+//! (where a server's program is not installed, `start` says so loudly and gives none), and charges that continue their lines.
 
+use crate::Charge;
+use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
+use waybill_mechanism::message::{Order, Receipt, flags, line_key};
+use waybill_protocol::{ChannelId, ContainerId, RequestId, WalletId};
 
 /// A server gets this long to accept connections.
 const START: Duration = Duration::from_secs(30);
@@ -148,6 +152,85 @@ impl Drop for RedisServer {
     }
 }
 
+/// Makes charges of one gateway whose receipts continue their lines; signatures are placeholders.
+#[derive(Debug, Clone)]
+pub struct ChargeSource {
+    pub gateway: WalletId,
+    /// (seq, cum_nc) of the next receipt per (epoch, worker).
+    lines: HashMap<(u32, [u8; 32]), (u32, u64)>,
+}
+
+impl ChargeSource {
+    pub fn new(gateway: WalletId) -> Self {
+        Self { gateway, lines: HashMap::new() }
+    }
+
+    /// The next charge of a worker's line in an epoch.
+    pub fn charge(&mut self, channel: ChannelId, nonce: u64, worker: [u8; 32], epoch: u32, price_nc: u64) -> Charge {
+        let line = self.lines.entry((epoch, worker)).or_default();
+        let (seq, cum_nc) = (line.0, line.1 + price_nc);
+        *line = (seq + 1, cum_nc);
+        charge(self.gateway, channel, nonce, worker, epoch, (seq, cum_nc, price_nc))
+    }
+}
+
+/// A charge with exactly this `(seq, cum_nc, price_nc)`.
+pub fn charge(
+    gateway: WalletId,
+    channel: ChannelId,
+    nonce: u64,
+    worker: [u8; 32],
+    epoch: u32,
+    (seq, cum_nc, price_nc): (u32, u64, u64),
+) -> Charge {
+    let (container, referrer, domain) = (ContainerId([0xC0; 32]), WalletId::NONE, [7; 8]);
+    let order = Order { domain, channel: channel.0, nonce, max_price_nc: price_nc, ctx_hash: [1; 32] };
+    let ended_ms = u64::from(epoch) * 3_600_000;
+    let receipt = Receipt {
+        flags: flags::DELEGATED,
+        det_class: 1,
+        domain,
+        epoch,
+        seq,
+        gateway: gateway.0,
+        worker,
+        line_key: line_key(&container.0, 0, &worker, &referrer.0),
+        artifact: [2; 32],
+        request_hash: order.hash(),
+        input_hash: [3; 32],
+        output_hash: [4; 32],
+        evidence_hash: [5; 32],
+        units_in: 10,
+        units_out: 20,
+        price_nc,
+        cum_nc,
+        t_start_ms: ended_ms,
+        t_end_ms: ended_ms,
+    };
+    let name = &bs58_prefix(channel);
+    Charge {
+        receipt_id: format!("rcpt-{name}-{nonce}"),
+        request_id: RequestId(format!("req-{name}-{nonce}")),
+        channel,
+        nonce,
+        model: "test/model".into(),
+        container,
+        stage: 0,
+        referrer,
+        api_key: None,
+        receipt: receipt.to_bytes(),
+        worker_sig: [8; 64],
+        gateway_sig: [9; 64],
+        order: order.to_bytes(),
+        order_sig: [10; 64],
+        created_ms: ended_ms,
+    }
+}
+
+fn bs58_prefix(channel: ChannelId) -> String {
+    channel.to_string().chars().take(12).collect()
+}
+
 fn postgres_bin() -> Option<PathBuf> {
     let mut versions: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
         .into_iter()
@@ -194,7 +277,6 @@ fn poll(what: &str, ready: impl Fn() -> bool) -> io::Result<()> {
     Ok(())
 }
 
-#[expect(clippy::print_stderr, reason = "a test that did not run must be seen")]
 fn warn_missing(what: &str) {
     eprintln!("\n***** NOT TESTED: {what} is not installed on this machine; its tests are skipped *****\n");
 }
