@@ -22,7 +22,7 @@ use std::{
 };
 use template::{ChatTemplate, TokenizerConfig};
 use tokenizers::Tokenizer;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::{mpsc};
 use waybill_protocol::{
     ArtifactId,
     frame::{Fault, FaultCode, Finish},
@@ -30,6 +30,7 @@ use waybill_protocol::{
 
 use crate::{
     model::{self, ModelError, ModelSpec},
+    slot::Slot,
     speed::Speed,
 };
 
@@ -123,7 +124,7 @@ struct Submission {
     events: mpsc::Sender<ChatEvent>,
     submitted: Instant,
     /// Held until the sequence has left the engine.
-    _slot: Option<OwnedSemaphorePermit>,
+    _slot: Option<Slot>,
 }
 
 /// A loaded chat model.
@@ -229,7 +230,7 @@ impl ChatEngine {
     }
 
     /// Starts a generation; `slot` is released when the engine has dropped the sequence.
-    pub fn generate(&self, request: ChatRequest, slot: Option<OwnedSemaphorePermit>) -> Result<Generation, Fault> {
+    pub fn generate(&self, request: ChatRequest, slot: Option<Slot>) -> Result<Generation, Fault> {
         if request.prompt.is_empty() || request.max_tokens == 0 || request.stop.iter().any(String::is_empty) {
             return Err(Fault::new(FaultCode::BadInput, "a prompt, max_tokens and non-empty stop strings are required"));
         }
