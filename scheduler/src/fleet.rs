@@ -16,7 +16,7 @@ use std::{
     },
     time::Duration,
 };
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use waybill_protocol::{ArtifactId, WorkerId, WorkerView};
 
@@ -34,6 +34,8 @@ pub(crate) struct Fleet {
     tracks: Mutex<HashMap<(WorkerId, ArtifactId), Arc<Track>>>,
     snapshots: ArcSwap<Snapshots>,
     changed: Notify,
+    /// Counts the changes of what `views` lists.
+    version: watch::Sender<u64>,
     /// A slot may have become free, or a worker may have joined.
     pub freed: Notify,
 }
@@ -106,7 +108,14 @@ impl Fleet {
             members.remove(&session.worker);
             metrics::gauge!("waybill_sessions").set(members.len() as f64);
         }
+        drop(members);
         self.changed.notify_one();
+        self.version.send_modify(|version| *version += 1);
+    }
+
+    /// Ticks after every change of what `views` lists.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.version.subscribe()
     }
 
     pub fn session(&self, worker: WorkerId) -> Option<Handle> {
@@ -173,6 +182,7 @@ impl Fleet {
             }
         }
         drop(members);
+        self.version.send_modify(|version| *version += 1);
         self.freed.notify_waiters();
     }
 

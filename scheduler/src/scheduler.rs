@@ -26,6 +26,7 @@ use tokio::{
     task::{JoinError, JoinHandle},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use waybill_protocol::WorkerView;
 
 /// Renders the process's metrics as Prometheus text.
 pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
@@ -107,6 +108,16 @@ impl Scheduler {
     /// Whether the scheduler finishes what it has and takes nothing new.
     pub fn is_draining(&self) -> bool {
         self.draining.load(SeqCst)
+    }
+
+    /// Waits until the connected workers are as `wanted`; checked on every change of who is connected.
+    pub async fn until_workers(&self, wanted: impl Fn(&[WorkerView]) -> bool + Send) {
+        let mut changes = self.fleet.changes();
+        while !wanted(&self.fleet.views()) {
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
     }
 
     /// A generator per choice: no lock, and the same sequence under the same seed.
