@@ -21,6 +21,9 @@ const SMALL: usize = 8;
 const EXPLORE: f64 = 0.02;
 /// A request of this size sets the scale of seconds.
 const REFERENCE: Demand = Demand { prompt: 256, output: 64 };
+/// A cost within this share of the other is a tie, which goes to the first draw: predictions are not that precise, and
+/// without ties a trace of old experience would keep all traffic from one of two equals.
+const TIE: f64 = 0.02;
 const DEFAULT_RETRY: Duration = Duration::from_millis(500);
 
 #[derive(Debug)]
@@ -237,7 +240,7 @@ impl<H> Snapshot<H> {
             let cost = self.cost(candidate, query);
             match best {
                 None => best = Some((index, cost)),
-                Some((_, first)) if cost < first => return Some(index),
+                Some((_, first)) if is_cheaper(cost, first) => return Some(index),
                 Some((first, _)) => return Some(first),
             }
         }
@@ -303,8 +306,8 @@ impl<H> Snapshot<H> {
         match (probe.filter(|_| query.tried.is_empty()), pair) {
             (Some(index), _) => Ok(index),
             (None, [Some((_, one)), Some((_, other))]) => {
-                let dearer = self.cost(&self.candidates[other], query) < self.cost(&self.candidates[one], query);
-                Ok(if dearer { other } else { one })
+                let cost = |index: usize| self.cost(&self.candidates[index], query);
+                Ok(if is_cheaper(cost(other), cost(one)) { other } else { one })
             }
             (None, [Some((_, one)), None]) => Ok(one),
             (None, _) => {
@@ -353,6 +356,10 @@ impl<H> Snapshot<H> {
         }
         load.is_full(query.now).then_some(Filter::Full)
     }
+}
+
+fn is_cheaper(cost: f64, first: f64) -> bool {
+    cost < first * (1.0 - TIE)
 }
 
 /// 1 when there is nothing to take the middle of: it is used as a divisor.
