@@ -238,7 +238,7 @@ fn postgres_bin() -> Option<PathBuf> {
         .flatten()
         .map(|version| version.path().join("bin"))
         .chain(std::env::var_os("PATH").iter().flat_map(std::env::split_paths))
-        .filter(|bin| bin.join("initdb").is_file() && bin.join("postgres").is_file())
+        .filter(|bin| ["initdb", "postgres", "pg_isready", "createdb"].iter().all(|name| bin.join(name).is_file()))
         .collect();
     versions.sort();
     versions.pop()
