@@ -16,13 +16,15 @@ use waybill_mechanism::amount;
 use waybill_mechanism::message::{Order, Receipt, ctx_hash, flags};
 use waybill_protocol::frame::{Ack, Closed, EventKind, Fault, FaultCode, Input, Job, MAX_FRAME_BYTES};
 use waybill_protocol::{Dispatched, EventStream, RequestId, RouteWish, SignedReceipt, WalletId, WorkerId, signing};
-use waybill_store::{Charge, LedgerError};
+use waybill_store::{Charge, Charged, LedgerError};
 
 /// Room that a job's frame needs beside its input.
 const JOB_OVERHEAD: usize = 4096;
-/// Commits are tried again while the database stumbles: the worker has done its work, and the same charge is idempotent.
-const COMMIT_RETRIES: [Duration; 4] =
-    [Duration::from_millis(50), Duration::from_millis(250), Duration::from_secs(1), Duration::from_secs(3)];
+/// How long a finished answer waits for its commit: for the database, and for an earlier receipt of the same line.
+const DATABASE_PATIENCE: Duration = Duration::from_secs(10);
+const LINE_PATIENCE: Duration = Duration::from_secs(5);
+const FIRST_PAUSE: Duration = Duration::from_millis(2);
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 
 /// One call before it is paid for.
 pub struct Call {
@@ -294,17 +296,27 @@ impl Running {
     }
 }
 
-async fn commit(app: &App, charge: Charge) -> Result<waybill_store::Charged, LedgerError> {
-    for pause in COMMIT_RETRIES {
-        match app.ledger.charge(charge.clone()).await {
+/// Commits a charge, and waits a little where only time is missing: for a database that stumbles (the same charge is
+/// idempotent), and for the receipt before this one in its line, which another request of this gateway is about to commit.
+async fn commit(app: &App, charge: Charge) -> Result<Charged, LedgerError> {
+    let begun = Instant::now();
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let outcome = app.ledger.charge(charge.clone()).await;
+        let patience = match &outcome {
             Err(LedgerError::Database(error)) => {
                 tracing::warn!(%error, "a charge was not committed, trying again");
-                tokio::time::sleep(pause).await;
+                DATABASE_PATIENCE
             }
-            done => return done,
+            Err(LedgerError::Discontinuous { seq, expected_seq, .. }) if seq > expected_seq => LINE_PATIENCE,
+            _ => return outcome,
+        };
+        if begun.elapsed() >= patience {
+            return outcome;
         }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
     }
-    app.ledger.charge(charge).await
 }
 
 fn refused_credit(error: CreditError) -> ApiError {
