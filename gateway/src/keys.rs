@@ -6,6 +6,8 @@ use rand::{CryptoRng, Rng};
 use sha2::Sha256;
 use std::fmt;
 use subtle::ConstantTimeEq;
+use waybill_protocol::ChannelId;
+use waybill_store::{NewApiKey, Store, StoreError};
 
 const PREFIX: &str = "sk-wb-";
 const ID_CHARS: usize = 12;
@@ -76,6 +78,26 @@ impl fmt::Debug for SecretKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SecretKey({PREFIX}{}-…)", self.public_id)
     }
+}
+
+/// What a new key is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyTerms {
+    /// The channel it spends from.
+    pub channel: ChannelId,
+    /// For people; not secret.
+    pub label: String,
+    /// Most that its charges may sum to in nano-credits; none = the channel is the only bound.
+    pub limit_nc: Option<u64>,
+}
+
+/// Makes a random key and stores its hash. The returned key is the only copy of the secret: show it once.
+pub async fn create(store: &Store, pepper: &Pepper, terms: KeyTerms, now_ms: u64) -> Result<SecretKey, StoreError> {
+    let key = SecretKey::generate(&mut rand::rng());
+    let KeyTerms { channel, label, limit_nc } = terms;
+    let row = NewApiKey { public_id: key.public_id.clone(), hash: key.hash(pepper), channel, label, created_ms: now_ms, limit_nc };
+    store.insert_api_key(&row).await?;
+    Ok(key)
 }
 
 /// Compares two key hashes without telling by its duration where they differ.

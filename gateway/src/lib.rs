@@ -28,6 +28,7 @@ mod state;
 mod stream;
 pub mod telemetry;
 
+pub use api::{Access, ROUTES};
 pub use catalogue::ChainMarket;
 pub use config::{GatewayConfig, Limits, Times};
 pub use keys::{Pepper, SecretKey};

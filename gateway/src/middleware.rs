@@ -1,6 +1,6 @@
 //! What every request passes: an id, the clock, a net under panics, and the promise that each failure has OpenAI's shape.
 
-use crate::api::Arrived;
+use crate::api::{Arrived, ROUTES};
 use crate::error::{ApiError, Kind};
 use crate::state::App;
 use axum::Router;
@@ -46,7 +46,7 @@ async fn track(mut request: Request, next: Next) -> Response {
 
 /// Labels are the routes' own patterns: a fixed set.
 fn known_route(path: &str) -> &'static str {
-    crate::api::routes().into_iter().map(|(route, ..)| route).find(|route| *route == path).unwrap_or("unmatched")
+    ROUTES.iter().map(|(route, _)| *route).find(|route| *route == path).unwrap_or("unmatched")
 }
 
 /// Errors of the framework (an undecodable path, a method) are plain text: they get the shape of ours.

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use support::{CHANNEL, CHAT, Conduct, EMBED, Garbage, Harness, PRICE};
 use tokio::sync::Semaphore;
-use waybill_gateway::SecretKey;
+use waybill_gateway::{Access, ROUTES, SecretKey};
 use waybill_mechanism::message::{ChargeNote, Receipt};
 use waybill_protocol::frame::{Fault, FaultCode};
 use waybill_protocol::{DispatchError, SignedReceipt, signing};
@@ -203,6 +203,16 @@ async fn every_bad_request_gets_its_error_and_costs_nothing() {
 }
 
 #[tokio::test]
+async fn a_panic_is_an_internal_error_and_the_next_request_is_served() {
+    let h = Harness::start().await;
+    let response = h.post("/v1/chat/completions", &with(json!({"model": "a-bug"}))).await;
+    let (status, kind, code) = error_of(response).await;
+    assert_eq!((status, kind.as_str(), code.as_str()), (500, "server_error", "internal_error"));
+    assert_eq!(h.post("/v1/chat/completions", &hello()).await.status(), 200);
+    h.stop().await;
+}
+
+#[tokio::test]
 async fn a_body_over_the_limit_is_refused_with_an_answer() {
     let h = Harness::with(|config| config.limits.body_bytes = 10_000).await;
     let long = with(json!({"messages": [{"role": "user", "content": "x".repeat(1 << 20)}]}));
@@ -220,10 +230,17 @@ async fn a_body_over_the_limit_is_refused_with_an_answer() {
 async fn every_keyed_route_refuses_strangers() {
     let h = Harness::start().await;
     let stranger = SecretKey::generate(&mut rand::rng());
-    let paths = ["/v1/models", "/v1/models/x", "/v1/receipts/x", "/v1/usage", "/v1/channels/x/notes"];
+    let paths: Vec<String> = ROUTES
+        .iter()
+        .filter(|(_, access)| *access == Access::Key)
+        .map(|(route, _)| route.replace("{*id}", "x").replace("{id}", "x"))
+        .collect();
+    assert_eq!(paths.len() + 3, ROUTES.len(), "health, readiness and metrics are open, all else needs a key");
     for key in [None, Some("sk-proj-nonsense".to_owned()), Some(stranger.reveal())] {
-        for path in paths {
-            let request = h.http.get(format!("{}{path}", h.url));
+        for path in &paths {
+            let posted = path.contains("completions") || path.contains("embeddings");
+            let method = if posted { reqwest::Method::POST } else { reqwest::Method::GET };
+            let request = h.http.request(method, format!("{}{path}", h.url));
             let request = match &key {
                 Some(key) => request.bearer_auth(key),
                 None => request,
@@ -280,8 +297,7 @@ async fn exhausted_credit_is_insufficient_quota() {
 #[tokio::test]
 async fn a_keys_own_limit_holds() {
     let h = Harness::start().await;
-    let limited = SecretKey::generate(&mut rand::rng());
-    h.store_key(&limited, Some(2000)).await;
+    let limited = h.new_key(Some(2000)).await;
     let send = || {
         let body = serde_json::to_vec(&with(json!({"max_tokens": 1}))).unwrap();
         h.http.post(format!("{}/v1/chat/completions", h.url)).bearer_auth(limited.reveal()).body(body).send()

@@ -15,6 +15,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use waybill_gateway::market::{ChannelView, Grant, Market, Model, ModelKind, Network, Node, Quote};
+use waybill_gateway::keys::{self, KeyTerms};
 use waybill_gateway::{Gateway, GatewayConfig, GatewayDeps, Pepper, SecretKey};
 use waybill_mechanism::amount;
 use waybill_mechanism::message::{Order, Receipt, line_key};
@@ -22,7 +23,7 @@ use waybill_protocol::frame::{Ack, Closed, Event, EventKind, Fault, FaultCode, F
 use waybill_protocol::{
     ArtifactId, ChannelId, ContainerId, Dispatch, DispatchError, Dispatched, RouteWish, WalletId, WorkerId, WorkerView, signing,
 };
-use waybill_store::{Hub, Ledger, LedgerConfig, LocalHub, NewApiKey, Store};
+use waybill_store::{Hub, Ledger, LedgerConfig, LocalHub, Store};
 
 pub const CHAT: &str = "smollm2-135m-instruct";
 pub const EMBED: &str = "all-minilm-l6-v2";
@@ -75,6 +76,7 @@ impl Market for FakeMarket {
         Network { domain: DOMAIN, epoch_s: EPOCH_S }
     }
     fn model(&self, name: &str) -> Option<Model> {
+        assert_ne!(name, "a-bug", "this model is a bug");
         self.models().into_iter().find(|model| model.name == name)
     }
     fn models(&self) -> Vec<Model> {
@@ -431,7 +433,8 @@ impl Harness {
         let ledger_stop = CancellationToken::new();
         let (ledger, _task) = Ledger::start(store.clone(), LedgerConfig::new(wallet, "test"), ledger_stop.clone());
         let pepper = Pepper::new([3; 32]);
-        let secret = SecretKey::generate(&mut rand::rng());
+        let terms = KeyTerms { channel: CHANNEL, label: "test".into(), limit_nc: None };
+        let secret = keys::create(&store, &pepper, terms, now_ms()).await.unwrap();
         let hub = LocalHub::new("test");
         let mut config = GatewayConfig::new("127.0.0.1:0".parse().unwrap(), key.clone(), pepper.clone(), "test");
         config.times.drain_notice = Duration::ZERO;
@@ -446,7 +449,7 @@ impl Harness {
         let shutdown = CancellationToken::new();
         let gateway = Gateway::start(config, deps, shutdown.clone()).await.unwrap();
         let address = gateway.address();
-        let harness = Self {
+        Self {
             address,
             url: format!("http://{address}"),
             api_key: secret.reveal(),
@@ -461,21 +464,13 @@ impl Harness {
             ledger_stop,
             gateway,
             _dir: dir,
-        };
-        harness.store_key(&secret, None).await;
-        harness
+        }
     }
 
-    pub async fn store_key(&self, secret: &SecretKey, limit_nc: Option<u64>) {
-        let key = NewApiKey {
-            public_id: secret.public_id.clone(),
-            hash: secret.hash(&self.pepper),
-            channel: CHANNEL,
-            label: "test".into(),
-            created_ms: now_ms(),
-            limit_nc,
-        };
-        self.store.insert_api_key(&key).await.unwrap();
+    /// Another key of the same channel.
+    pub async fn new_key(&self, limit_nc: Option<u64>) -> SecretKey {
+        let terms = KeyTerms { channel: CHANNEL, label: "another".into(), limit_nc };
+        keys::create(&self.store, &self.pepper, terms, now_ms()).await.unwrap()
     }
 
     pub async fn post(&self, path: &str, body: &serde_json::Value) -> reqwest::Response {
