@@ -241,7 +241,10 @@ struct Actor {
 
 impl Actor {
     async fn run(self, mut queue: mpsc::Receiver<Entry>, shutdown: CancellationToken) {
-        let mut renewal = tokio::time::interval((self.config.lease_ttl / 4).max(Duration::from_millis(1)));
+        // Before the first call, so that leftovers of a crashed process are void when the first answer leaves.
+        self.renew().await;
+        let period = (self.config.lease_ttl / 4).max(Duration::from_millis(1));
+        let mut renewal = tokio::time::interval_at(tokio::time::Instant::now() + period, period);
         renewal.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let mut batch = Vec::with_capacity(self.config.max_batch);
         let mut draining = false;
