@@ -1,0 +1,396 @@
+//! The mechanism's properties P1–P22, as far as they are arithmetic: each on at least 10 000 random cases, with values
+//! drawn over all magnitudes up to the whole of u64.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use proptest::prelude::*;
+use waybill_mechanism::amount::{self, mul_div_ceil, mul_div_floor};
+use waybill_mechanism::ask::step_ask;
+use waybill_mechanism::audit::{audit_draw, audit_rate_bps, contains, min_slash};
+use waybill_mechanism::batch::{batch_take, claim_amount};
+use waybill_mechanism::channel::{ChannelError, Grant, delegated_amount, settle_amount};
+use waybill_mechanism::clearing::{clear, ema, next_base, ticks};
+use waybill_mechanism::lineage::lineage_split;
+use waybill_mechanism::merkle::{self, Node, PAD, Tree};
+use waybill_mechanism::message::{ChargeNote, Line, Order, Receipt, Voucher};
+use waybill_mechanism::pacing::{next_pace, paced_bid};
+use waybill_mechanism::precompile;
+use waybill_mechanism::routing::{pick, route_weight};
+use waybill_mechanism::stack::{StackInput, base_cost, price_stack, split_amount, split_bps, split_fee, weaver_ask};
+use waybill_mechanism::vcg::{Bid, gsp, vcg};
+
+const CASES: u32 = 10_000;
+
+/// Any u64, with every order of magnitude equally likely.
+fn wide() -> impl Strategy<Value = u64> {
+    (any::<u64>(), 0u32..64).prop_map(|(value, shift)| value >> shift)
+}
+
+/// A price-like amount up to `2^bits`, every order of magnitude equally likely.
+fn upto(bits: u32) -> impl Strategy<Value = u64> {
+    (any::<u64>(), 64 - bits..64).prop_map(|(value, shift)| value >> shift)
+}
+
+fn shares() -> impl Strategy<Value = [u16; 6]> {
+    prop::array::uniform5(0u16..=10_000).prop_map(|mut cuts| {
+        cuts.sort_unstable();
+        let [a, b, c, d, e] = cuts;
+        [a, b - a, c - b, d - c, e - d, 10_000 - e]
+    })
+}
+
+/// Stacks within the design's policy: β ≤ 1 000, φ ≤ 300, Σκ ≤ 8 000, C ≥ 1 000.
+fn stacks() -> impl Strategy<Value = StackInput> {
+    let caps = [(0u16..=6_000, 0u16..=1_000, 0u16..=1_000).boxed(), (0u16..=3_000, 0u16..=2_000, 0u16..=2_000).boxed()];
+    let [proprietary, open] = caps;
+    (1_000u64..1 << 40, prop::array::uniform3(upto(45)), 0u16..=1_000, 0u16..=300, proprietary.prop_union(open)).prop_map(
+        |(base_nc, asks_nc, beta_bps, phi_bps, (v, o, w))| StackInput { base_nc, asks_nc, beta_bps, phi_bps, caps_bps: [v, o, w] },
+    )
+}
+
+fn wide_mul_div(a: u64, b: u64, c: u64) -> (Option<u64>, Option<u64>) {
+    if c == 0 {
+        return (None, None);
+    }
+    let product = u128::from(a) * u128::from(b);
+    let c = u128::from(c);
+    (u64::try_from(product / c).ok(), u64::try_from(product.div_ceil(c)).ok())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn mul_div_is_the_128_bit_quotient(a in wide(), b in wide(), c in wide()) {
+        prop_assert_eq!((mul_div_floor(a, b, c), mul_div_ceil(a, b, c)), wide_mul_div(a, b, c));
+    }
+
+    #[test]
+    fn p1_to_p6_stack_and_shares(input in stacks()) {
+        let priced = price_stack(&input).unwrap();
+        let price = u128::from(priced.price_nc);
+        let bps = split_bps(priced.price_nc, priced.effective_nc, input.beta_bps, input.phi_bps).unwrap();
+        let [v, o, i, c, w, f] = bps;
+        let caps: u64 = input.caps_bps.iter().copied().map(u64::from).sum();
+        let open = 10_000 - u64::from(input.beta_bps) - u64::from(input.phi_bps);
+        let base = u128::from(input.base_nc);
+
+        prop_assert_eq!(bps.iter().copied().map(u32::from).sum::<u32>(), 10_000, "P1");
+        for (share, cap) in [v, o, w].into_iter().zip(input.caps_bps) {
+            prop_assert!(share <= cap, "P2");
+        }
+        prop_assert_eq!((c, f), (input.beta_bps, input.phi_bps), "P2");
+        prop_assert!(u64::from(i) >= open - caps, "P3");
+        let effective: u128 = priced.effective_nc.iter().copied().map(u128::from).sum();
+        prop_assert!((base + effective) * 10_000 <= price * u128::from(open) + 10_000, "P4");
+        for (effective, ask) in priced.effective_nc.iter().zip(input.asks_nc) {
+            prop_assert!(*effective <= ask, "P5");
+        }
+        let asks: u128 = input.asks_nc.iter().copied().map(u128::from).sum();
+        prop_assert!(price <= ((base + asks) * 10_000).div_ceil(u128::from(open)), "P6 uncapped");
+        prop_assert!(price <= (base * 10_000).div_ceil(u128::from(open - caps)) + 1, "P6 all capped");
+    }
+
+    #[test]
+    fn p7_raising_an_ask_lowers_neither_price_nor_own_share(input in stacks(), role in 0usize..3, more in upto(45)) {
+        let mut raised = input;
+        raised.asks_nc[role] += more;
+        let (before, after) = (price_stack(&input).unwrap(), price_stack(&raised).unwrap());
+        prop_assert!(after.price_nc + 1 >= before.price_nc);
+        let share = |s: waybill_mechanism::stack::PriceStack| {
+            split_bps(s.price_nc, s.effective_nc, input.beta_bps, input.phi_bps).unwrap()[[0, 1, 4][role]]
+        };
+        prop_assert!(share(after) + 1 >= share(before));
+    }
+
+    #[test]
+    fn p8_p9_parts_sum_to_the_amount_and_dust_goes_to_compute(amount in wide(), bps in shares()) {
+        let parts = split_amount(amount, &bps);
+        prop_assert_eq!(parts.iter().copied().map(u128::from).sum::<u128>(), u128::from(amount));
+        for role in [0, 1, 3, 4, 5] {
+            prop_assert_eq!(Some(parts[role]), mul_div_floor(amount, u64::from(bps[role]), 10_000));
+        }
+        let fair = mul_div_floor(amount, u64::from(bps[2]), 10_000).unwrap();
+        prop_assert!(parts[2] >= fair && parts[2] - fair <= 5);
+    }
+
+    #[test]
+    fn p10_splitting_a_payment_gains_a_payee_nothing(a in upto(62), b in upto(62), bps in shares()) {
+        let (whole, first, second) = (split_amount(a + b, &bps), split_amount(a, &bps), split_amount(b, &bps));
+        for role in [0, 1, 3, 4, 5] {
+            let apart = first[role] + second[role];
+            prop_assert!(apart == whole[role] || apart + 1 == whole[role]);
+        }
+    }
+
+    #[test]
+    fn p11_steps_are_bounded(value in wide(), want in wide(), up in 0u16..=10_000, down in 0u16..=10_000, ceiling in wide()) {
+        let up_most = u128::from(value) + (u128::from(value) * u128::from(up) / 10_000).max(1);
+        let down_most = u128::from(value).saturating_sub((u128::from(value) * u128::from(down) / 10_000).max(1));
+        let ask = step_ask(value, want, up, down, ceiling).unwrap();
+        prop_assert!(ask <= ceiling && u128::from(ask) <= up_most);
+        prop_assert!(u128::from(ask) >= down_most.min(u128::from(ceiling)));
+        prop_assert!((ask <= value.max(want)) && (ask >= value.min(want).min(ceiling)), "an ask moves towards its target only");
+
+        let base = next_base(value, Some(want), 0, u64::MAX, up, down).unwrap();
+        prop_assert!(u128::from(base) <= up_most && u128::from(base) >= down_most);
+        let scarce = next_base(value, None, 0, u64::MAX, up, down).unwrap();
+        prop_assert_eq!(u128::from(scarce), up_most.min(u128::from(u64::MAX)));
+        let (floor, reserve) = (ceiling.min(want), ceiling.max(want));
+        let bounded = next_base(value, Some(want), floor, reserve, up, down).unwrap();
+        prop_assert!((floor..=reserve).contains(&bounded));
+    }
+
+    #[test]
+    fn p12_the_marginal_tick_is_where_supply_passes_demand(
+        capacity in prop::collection::vec(upto(40), 1..=64), demand in upto(44), headroom in 0u16..=10_000,
+    ) {
+        let quantity = (u128::from(demand) * (10_000 + u128::from(headroom))).div_ceil(10_000);
+        let supply = |n: usize| capacity[..n].iter().copied().map(u128::from).sum::<u128>();
+        match clear(10_000, 500, &capacity, demand, headroom).unwrap() {
+            Some(marginal) => {
+                prop_assert!(supply(marginal.index) <= quantity && quantity < supply(marginal.index + 1));
+                prop_assert_eq!(marginal.price_nc, ticks(10_000, capacity.len(), 500).unwrap()[marginal.index]);
+            }
+            None => prop_assert!(supply(capacity.len()) <= quantity),
+        }
+    }
+
+    #[test]
+    fn p13_infra_marginal_asks_do_not_move_the_price(
+        capacity in prop::collection::vec(upto(30), 2..=64), demand in upto(33), from in any::<prop::sample::Index>(), to in any::<prop::sample::Index>(),
+    ) {
+        let Some(marginal) = clear(10_000, 500, &capacity, demand, 2_500).unwrap() else { return Ok(()) };
+        if marginal.index > 0 {
+            let mut moved = capacity.clone();
+            let units = std::mem::take(&mut moved[from.index(marginal.index)]);
+            moved[to.index(marginal.index)] += units;
+            prop_assert_eq!(clear(10_000, 500, &moved, demand, 2_500).unwrap(), Some(marginal));
+        }
+    }
+
+    #[test]
+    fn p14_capacity_never_raises_and_demand_never_lowers_the_price(
+        capacity in prop::collection::vec(upto(30), 1..=64), demand in upto(33), at in any::<prop::sample::Index>(), more in upto(30),
+    ) {
+        let place = |capacity: &[u64], demand| clear(10_000, 500, capacity, demand, 2_500).unwrap().map_or(usize::MAX, |m| m.index);
+        let before = place(&capacity, demand);
+        let mut added = capacity.clone();
+        added[at.index(capacity.len())] += more;
+        prop_assert!(place(&added, demand) <= before);
+        prop_assert!(place(&capacity, demand + more) >= before);
+    }
+
+    #[test]
+    fn p15_proofs_verify_with_their_exact_prefix_only(
+        sums in prop::collection::vec(upto(50), 1..=40), at in any::<prop::sample::Index>(), other in any::<prop::sample::Index>(), more in 1u64..1_000,
+    ) {
+        let n = sums.len() as u32;
+        let leaves: Vec<Node> = sums.iter().enumerate().map(|(i, sum)| merkle::leaf(&i.to_le_bytes(), *sum)).collect();
+        let tree = Tree::build(leaves.clone()).unwrap();
+        let root = tree.root();
+        let index = at.index(sums.len());
+        let proof = tree.proof(index).unwrap();
+        let verify = |index: usize, leaf: &Node, proof: &[Node]| merkle::verify(&root, n, index as u32, leaf, proof);
+        prop_assert_eq!(root.sum, sums.iter().sum::<u64>());
+        prop_assert_eq!(verify(index, &leaves[index], &proof), Ok(sums[..index].iter().sum()));
+
+        let wrong = other.index(sums.len());
+        prop_assert!(wrong == index || verify(wrong, &leaves[index], &proof).is_err());
+        prop_assert!(verify(sums.len(), &leaves[index], &proof).is_err());
+        prop_assert!(verify(index | 1 << proof.len(), &leaves[index], &proof).is_err(), "an index beyond the depth");
+        let told = Node { sum: leaves[index].sum + more, ..leaves[index] };
+        prop_assert!(verify(index, &told, &proof).is_err());
+        let mut longer = proof.clone();
+        longer.push(merkle::PAD);
+        prop_assert!(verify(index, &leaves[index], &longer).is_err());
+        if !proof.is_empty() {
+            let mut changed = proof.clone();
+            changed[other.index(proof.len())].sum += more;
+            prop_assert!(verify(index, &leaves[index], &changed).is_err());
+            prop_assert!(verify(index, &leaves[index], &proof[1..]).is_err());
+        }
+    }
+
+    #[test]
+    fn p16_vcg_is_rational_cheaper_than_gsp_and_truthful(
+        mut alpha in prop::collection::vec(1u16..=10_000, 1..=4), reserve in 1u64..100_000,
+        bids in prop::collection::vec((1u64..1_000_000, 5_000u16..=15_000), 1..=6), lies in prop::collection::vec(1u64..1_500_000, 6),
+    ) {
+        alpha.sort_unstable_by(|a, b| b.cmp(a));
+        let bids: Vec<Bid<usize>> = bids.into_iter().enumerate().map(|(id, (bid_nc, quality_bps))| Bid { id, bid_nc, quality_bps }).collect();
+        let slots = vcg(&alpha, reserve, &bids).unwrap();
+        for (slot, second) in slots.iter().zip(gsp(&alpha, reserve, &bids).unwrap()) {
+            prop_assert!(slot.price_nc >= reserve && slot.price_nc <= bids[slot.id].bid_nc, "individually rational");
+            prop_assert!(slot.id == second.id && slot.price_nc <= second.price_nc, "at most GSP");
+        }
+        // Utility in units of value·α: prices round up by less than 1 nc, so a lie gains less than one slot's rounding.
+        let utility = |slots: &[waybill_mechanism::vcg::Slot<usize>], id: usize, value: u64| {
+            slots.iter().zip(&alpha).find(|(slot, _)| slot.id == id).map_or(0, |(slot, a)| (i128::from(value) - i128::from(slot.price_nc)) * i128::from(*a))
+        };
+        for (bid, lie) in bids.iter().zip(lies) {
+            let truth = utility(&slots, bid.id, bid.bid_nc);
+            let rivals: Vec<u64> = bids.iter().filter(|b| b.id != bid.id).map(|b| b.bid_nc).collect();
+            for claim in rivals.iter().flat_map(|r| [r.saturating_sub(1), *r, r + 1]).chain([lie, reserve, 0]) {
+                let mut bids = bids.clone();
+                bids[bid.id].bid_nc = claim;
+                let lied = utility(&vcg(&alpha, reserve, &bids).unwrap(), bid.id, bid.bid_nc);
+                prop_assert!(lied <= truth + i128::from(alpha[0]), "bidding {claim} instead of {} gains", bid.bid_nc);
+            }
+        }
+    }
+
+    #[test]
+    fn p17_value_is_conserved_from_deposit_to_claims(
+        deposit in upto(60), claims in prop::collection::vec(upto(50), 1..10), rates in prop::collection::vec(1u64..1 << 45, 10), lines in prop::collection::vec(upto(40), 1..10),
+    ) {
+        let (mut balance, mut settled, mut vault_nc, mut vault_aic) = (deposit, 0u64, 0u64, 0u64);
+        let mut owed = 0u64;
+        for (claim, rate) in claims.into_iter().zip(rates) {
+            owed += claim;
+            match settle_amount(settled, owed, owed, balance, rate) {
+                Ok(moved) => {
+                    prop_assert!(moved.delta_aic <= balance && settled + moved.delta_nc <= owed);
+                    settled += moved.delta_nc;
+                    balance -= moved.delta_aic;
+                    vault_nc += moved.delta_nc;
+                    vault_aic += moved.delta_aic;
+                }
+                Err(error) => prop_assert_eq!(error, ChannelError::StaleClaim),
+            }
+        }
+        prop_assert_eq!(balance + vault_aic, deposit);
+        let lines_sum: u64 = lines.iter().sum();
+        if lines_sum == 0 || lines_sum > vault_nc {
+            return Ok(());
+        }
+        let taken = batch_take(vault_nc, vault_aic, lines_sum).unwrap();
+        prop_assert!(taken <= vault_aic);
+        let claimed: u64 = lines.iter().map(|line| claim_amount(lines_sum, taken, *line).unwrap()).sum();
+        prop_assert!(claimed <= taken && taken - claimed < lines.len() as u64);
+    }
+
+    #[test]
+    fn p19_any_order_of_vouchers_settles_the_same(
+        mut claims in prop::collection::vec(upto(50), 1..8), turn in any::<prop::sample::Index>(), balance in upto(62), rate in 1u64..1 << 45,
+    ) {
+        let settle = |claims: &[u64]| {
+            let (mut settled, mut balance) = (0u64, balance);
+            for claim in claims {
+                if let Ok(moved) = settle_amount(settled, *claim, *claim, balance, rate) {
+                    settled += moved.delta_nc;
+                    balance -= moved.delta_aic;
+                }
+            }
+            settled
+        };
+        // The settled total may differ from one claim of everything only by what rounding up each debit costs.
+        let most = claims.iter().copied().max().unwrap();
+        let n = claims.len() as u128;
+        let at_once = settle(&[most]);
+        let turns = turn.index(claims.len());
+        claims.rotate_left(turns);
+        let step_by_step = settle(&claims);
+        prop_assert!(step_by_step <= at_once);
+        let lost = u128::from(at_once - step_by_step) * u128::from(rate);
+        prop_assert!(lost <= (n + 1) * 1_000_000_000u128.max(u128::from(rate)));
+        if u128::from(most) * u128::from(rate) / 1_000_000_000 + n < u128::from(balance) {
+            prop_assert_eq!(step_by_step, most, "a funded channel settles every claim in any order");
+        }
+    }
+
+    #[test]
+    fn p20_no_input_panics(a in wide(), b in wide(), c in wide(), d in wide(), e in wide(), bps in prop::array::uniform6(any::<u16>()), small in any::<u32>(), times in prop::array::uniform3(any::<i64>())) {
+        let [x, y, z, ..] = bps;
+        let _ = (amount::price_nc(a, b), amount::debit_aic(a, b), amount::credit_aic(a, b), amount::affordable_nc(a, b), amount::bps_floor(a, x));
+        let _ = price_stack(&StackInput { base_nc: a, asks_nc: [b, c, d], beta_bps: x % 3_000, phi_bps: y % 3_000, caps_bps: [z % 3_000, bps[3] % 3_000, bps[4] % 3_000] });
+        let _ = (split_bps(a, [b, c, d], x, y), split_amount(a, &bps), lineage_split(a, &[b, c, d, e]));
+        let _ = (ticks(a, usize::from(x % 70), y % 12_000), ema(a, b, x), clear(a, x % 12_000, &[b, c, d, e], e, y % 12_000));
+        let _ = (next_base(a, Some(b), c, d, x, y), next_base(a, None, c, d, x % 10_001, y % 10_001), step_ask(a, b, x, y, c));
+        let _ = (route_weight(x, a, y, b, small % 70), route_weight(x.min(y), a.max(b), x.max(y), a.min(b), small % 70));
+        let _ = (settle_amount(a, b, c, d, e), batch_take(a, b, c), claim_amount(a, b, c), next_pace(x, a, b));
+        let [now, expires, period_start] = times;
+        let grant = Grant { expires, period_s: small, period_start, limit_nc: a, used_nc: b };
+        let _ = (delegated_amount(now, &grant, c, d, e, e), grant.room_nc(now, c));
+        let bids = [a, b, c].into_iter().enumerate().map(|(id, bid_nc)| Bid { id, bid_nc, quality_bps: 5_000 + z % 10_001 }).collect::<Vec<_>>();
+        let _ = (vcg(&[x, y], d, &bids), gsp(&[x.max(y), x.min(y)], d, &bids));
+        let _ = price_stack(&StackInput { base_nc: a, asks_nc: [b, c, d], beta_bps: x, phi_bps: y, caps_bps: [z, bps[3], bps[4]] });
+        let _ = (split_fee(a, &[x, y, z, bps[3]]), weaver_ask(a, &[b, c, d], usize::from(x % 4)), base_cost(a, x), paced_bid(a, x));
+        let _ = (pick(&[0; 32], &[1; 32], 2, &[a, b, c]), audit_draw(&[3; 32], small, a), contains(a, b, c), audit_rate_bps(a), min_slash(a, x));
+        let _ = merkle::verify(&Node { sum: a, ..PAD }, small, small ^ u32::from(x), &Node { sum: b, ..PAD }, &[Node { sum: c, ..PAD }, Node { sum: d, ..PAD }]);
+        let leaves = vec![Node { hash: [0; 32], sum: a }, Node { hash: [1; 32], sum: b }, Node { hash: [2; 32], sum: c }];
+        prop_assert_eq!(Tree::build(leaves).is_ok(), u128::from(a) + u128::from(b) + u128::from(c) <= u128::from(u64::MAX));
+    }
+
+    #[test]
+    fn p20_no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..330), kind in 0usize..5) {
+        let (magic, len) = [(&b"AV"[..], Voucher::LEN), (b"AN", ChargeNote::LEN), (b"AD", Order::LEN), (b"AIRC\x01", Receipt::LEN), (b"AILN\x01", Line::LEN)][kind];
+        let mut framed: Vec<u8> = magic.iter().chain(&bytes).copied().collect();
+        for bytes in [bytes.clone(), { framed.resize(len, 0); framed }] {
+            // Whatever decodes is exactly what its bytes say.
+            if let Ok(voucher) = Voucher::from_bytes(&bytes) { prop_assert_eq!(&voucher.to_bytes()[..], &bytes[..]); }
+            if let Ok(note) = ChargeNote::from_bytes(&bytes) { prop_assert_eq!(&note.to_bytes()[..], &bytes[..]); }
+            if let Ok(order) = Order::from_bytes(&bytes) { prop_assert_eq!(&order.to_bytes()[..], &bytes[..]); }
+            if let Ok(receipt) = Receipt::from_bytes(&bytes) { prop_assert_eq!(&receipt.to_bytes()[..], &bytes[..]); }
+            if let Ok(line) = Line::from_bytes(&bytes) { prop_assert_eq!(&line.to_bytes()[..], &bytes[..]); }
+            let _ = precompile::check(&bytes, &[0; 32], &bytes);
+        }
+    }
+
+    #[test]
+    fn p21_a_grant_bounds_every_window(
+        limit in 1u64..1 << 40, period in 3_600u32..100_000, steps in prop::collection::vec((0i64..200_000, upto(38)), 1..20), window in 1i64..500_000,
+    ) {
+        let start = 1_000;
+        let mut grant = Grant { expires: i64::MAX, period_s: period, period_start: start, limit_nc: limit, used_nc: 0 };
+        let (mut now, mut settled, mut claimed) = (start, 0u64, 0u64);
+        let mut moves = Vec::new();
+        for (wait, more) in steps {
+            now += wait;
+            claimed += more;
+            match delegated_amount(now, &grant, settled, claimed, u64::MAX, 1_000_000_000) {
+                Ok(after) => {
+                    prop_assert_eq!(after.settled_nc, settled + after.moved.delta_nc);
+                    moves.push((now, after.moved.delta_nc));
+                    (grant, settled) = (after.grant, after.settled_nc);
+                }
+                Err(error) => prop_assert_eq!(error, ChannelError::StaleClaim),
+            }
+            prop_assert!(grant.used_nc <= limit && settled <= claimed);
+            prop_assert_eq!((grant.period_start - start) % i64::from(period), 0);
+        }
+        let most = u128::from(limit) * (window as u128 / u128::from(period) + 2);
+        for (from, _) in &moves {
+            let moved: u128 = moves.iter().filter(|(at, _)| (*from..from + window).contains(at)).map(|(_, nc)| u128::from(*nc)).sum();
+            prop_assert!(moved <= most);
+        }
+    }
+
+    #[test]
+    fn p22_both_modes_share_one_watermark(
+        claims in prop::collection::vec((any::<bool>(), upto(40)), 1..20), balance in upto(60), limit in 1u64..1 << 40,
+    ) {
+        let mut grant = Grant { expires: 1_000_000, period_s: 3_600, period_start: 0, limit_nc: limit, used_nc: 0 };
+        let (mut settled, mut charged, mut rest) = (0u64, 0u64, balance);
+        for (i, (delegated, charge)) in claims.into_iter().enumerate() {
+            charged += charge;
+            let before = settled;
+            let moved = if delegated {
+                delegated_amount(i as i64 * 600, &grant, settled, charged, rest, 1_000_000_000).map(|after| {
+                    grant = after.grant;
+                    after.moved
+                })
+            } else {
+                settle_amount(settled, charged, charged, rest, 1_000_000_000)
+            };
+            match moved {
+                Ok(moved) => {
+                    settled += moved.delta_nc;
+                    rest -= moved.delta_aic;
+                }
+                Err(error) => prop_assert!(error == ChannelError::StaleClaim && charged == settled),
+            }
+            prop_assert!(settled >= before && settled <= charged, "nothing is settled twice");
+            prop_assert_eq!(settled, balance - rest, "one nc is one base unit at this rate");
+        }
+    }
+}
