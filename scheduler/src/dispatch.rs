@@ -102,12 +102,10 @@ impl Scheduler {
                     let region = candidate.region.to_string();
                     return Ok(Dispatched { worker: candidate.worker, region, attempts: attempt, events: events.boxed() });
                 }
-                Err(fault) if fault.code() == FaultCode::PastDeadline => {
-                    trial.answered();
-                    return Err(DispatchError::Timeout);
-                }
+                // Unsettled, the trial counts the time that the worker took.
+                Err(fault) if fault.code() == FaultCode::PastDeadline => return Err(DispatchError::Timeout),
                 Err(fault) if !fault.is_retryable() => {
-                    trial.answered();
+                    trial.refused();
                     return Err(DispatchError::Refused(fault));
                 }
                 Err(fault) => {
@@ -118,8 +116,14 @@ impl Scheduler {
                         return Err(spent(attempt, fault, deadline));
                     }
                     metrics::counter!("waybill_retries_total", "reason" => fault.code().as_str_name()).increment(1);
-                    tried.push(candidate.worker);
-                    operators.push(candidate.operator);
+                    if others == 0 && fault.code() == FaultCode::Busy {
+                        // Nobody else could take it, and a full worker is soon less full.
+                        drop(slot);
+                        tokio::time::sleep(pause(attempt).min(deadline.saturating_duration_since(Instant::now()))).await;
+                    } else {
+                        tried.push(candidate.worker);
+                        operators.push(candidate.operator);
+                    }
                     last = Some(fault);
                 }
             }
@@ -195,6 +199,11 @@ impl NoChoice {
     }
 }
 
+/// Before the same worker is asked again: 50 ms × 1.5ⁿ, spread by a fifth.
+fn pause(attempt: u32) -> Duration {
+    Duration::from_millis(50).mul_f64(1.5_f64.powi(attempt as i32 - 1) * (0.8 + 0.4 * rand::random::<f64>()))
+}
+
 fn refused(code: FaultCode, detail: &str) -> DispatchError {
     DispatchError::Refused(Fault::new(code, detail))
 }
@@ -239,6 +248,11 @@ impl<'a> Trial<'a> {
         self.settled = true;
         let Chosen { candidate, probe, predicted } = self.chosen;
         candidate.track.answered(self.started.elapsed(), *predicted, self.clock.now(), *probe);
+    }
+
+    fn refused(mut self) {
+        self.settled = true;
+        self.chosen.candidate.track.refused(self.clock.now(), self.chosen.probe);
     }
 
     fn failed(mut self, fault: &Fault) {

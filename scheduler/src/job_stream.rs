@@ -15,7 +15,7 @@ use waybill_protocol::frame::{Event, EventKind, Fault, FaultCode, FrameError};
 const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// `G` is dropped with the stream: what the job held (its slot, its place in the count of jobs).
-pub(crate) struct JobStream<G> {
+pub(crate) struct JobStream<G: Send + 'static> {
     messages: Option<Messages<Event>>,
     /// Read while choosing the worker, delivered first.
     first: Option<Event>,
@@ -26,7 +26,7 @@ pub(crate) struct JobStream<G> {
     guard: Option<G>,
 }
 
-impl<G> JobStream<G> {
+impl<G: Send + 'static> JobStream<G> {
     pub fn new(messages: Messages<Event>, first: Option<Event>, stall: Duration, guard: G) -> Self {
         Self { messages: Some(messages), first, stall, clock: None, waiting: false, on_failure: None, guard: Some(guard) }
     }
@@ -37,13 +37,15 @@ impl<G> JobStream<G> {
         self
     }
 
-    /// The last event is out: frees what the job held, and lets the peer end the stream itself, because resetting it
-    /// now would look like a consumer that left.
+    /// The last event is out. The peer ends the stream itself, because resetting it now would look like a consumer that
+    /// left; only then is the job's place with the worker free again.
     fn close(&mut self) {
-        self.guard = None;
         self.on_failure = None;
-        if let Some(messages) = self.messages.take() {
-            tokio::spawn(messages.finish(CLOSE_PATIENCE));
+        if let (Some(messages), Some(guard)) = (self.messages.take(), self.guard.take()) {
+            tokio::spawn(async move {
+                messages.finish(CLOSE_PATIENCE).await;
+                drop(guard);
+            });
         }
     }
 
@@ -69,7 +71,7 @@ impl<G> JobStream<G> {
     }
 }
 
-impl<G: Unpin> Stream for JobStream<G> {
+impl<G: Send + Unpin + 'static> Stream for JobStream<G> {
     type Item = Result<Event, Fault>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {

@@ -52,6 +52,34 @@ async fn after_the_first_event_a_lost_link_ends_the_stream_and_nobody_else_is_tr
 }
 
 #[tokio::test]
+async fn the_only_worker_is_asked_again_when_it_was_full_and_not_when_it_failed() {
+    let network = Network::start().await;
+    let behaviour = |code| Behaviour::FaultThen(code, Box::new(Behaviour::Answer(1)));
+    let worker = network.worker(WORSE, 4, behaviour(FaultCode::Busy)).await;
+    let scheduler = &network.running.scheduler;
+    let dispatched = within(scheduler.dispatch(network.job(), RouteWish::default())).await.unwrap();
+    assert_eq!((dispatched.attempts, worker.jobs()), (2, 2));
+
+    *worker.probe.behaviour.lock().unwrap() = behaviour(FaultCode::Internal);
+    let failed = within(scheduler.dispatch(network.job(), RouteWish::default())).await;
+    assert!(matches!(failed, Err(DispatchError::Exhausted { attempts: 1, .. })));
+}
+
+#[tokio::test]
+async fn many_requests_at_once_all_find_the_few_slots_in_turn() {
+    let network = Network::start().await;
+    let workers = [network.worker(WORSE, 2, Behaviour::Answer(3)).await, network.worker(WORSE, 2, Behaviour::Answer(3)).await];
+    let scheduler = &network.running.scheduler;
+    let requests = (0..200).map(|_| async {
+        let dispatched = scheduler.dispatch(network.job(), RouteWish::default()).await.unwrap();
+        dispatched.events.count().await
+    });
+    let counts = within(futures_util::future::join_all(requests)).await;
+    assert!(counts.iter().all(|count| *count == 4));
+    assert_eq!(workers.iter().map(|worker| worker.jobs()).sum::<u32>(), 200);
+}
+
+#[tokio::test]
 async fn a_fault_that_every_worker_would_report_is_the_answer() {
     for code in [FaultCode::BadInput, FaultCode::ContextExceeded, FaultCode::Unfunded] {
         let network = Network::start().await;

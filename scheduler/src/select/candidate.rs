@@ -95,6 +95,11 @@ impl Track {
         self.count_sample(now);
     }
 
+    /// The worker refused what no worker could have done: it is well, but nothing is known of its speed.
+    pub fn refused(&self, now: Tick, probe: bool) {
+        self.breaker.succeeded(now, probe);
+    }
+
     /// `retry_after`: the worker's own word on when to come back.
     pub fn failed(&self, failure: Failure, retry_after: Option<Duration>, predicted: f64, now: Tick, probe: bool, jitter: f64) {
         let penalty = retry_after.map_or(FAILURE_PENALTY, |wait| wait.min(LONGEST_PENALTY));

@@ -147,6 +147,8 @@ pub enum Behaviour {
     /// So many pieces of text, then the end.
     Answer(u32),
     Fault(FaultCode),
+    /// Fails once, then does the other.
+    FaultThen(FaultCode, Box<Behaviour>),
     /// Cuts the whole link when a job arrives.
     DieBeforeFirst,
     /// One piece of text, then cuts the link.
@@ -351,6 +353,11 @@ impl Served {
                 guard.finish();
                 let fault = Event::from(EventKind::Fault(Fault::new(code, "as told")));
                 Response::new(Full::new(encode(&fault)).boxed())
+            }
+            Behaviour::FaultThen(code, next) => {
+                guard.finish();
+                *self.probe.behaviour.lock().unwrap() = *next;
+                Response::new(Full::new(encode(&Event::from(EventKind::Fault(Fault::new(code, "once"))))).boxed())
             }
             Behaviour::DieBeforeFirst => {
                 stop.cancel();
