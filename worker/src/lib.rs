@@ -13,7 +13,7 @@ pub mod onchain;
 mod order;
 pub mod receipt;
 pub mod runtime;
-mod self_test;
+pub mod self_test;
 pub mod service;
 mod slot;
 mod speed;

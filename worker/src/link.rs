@@ -183,9 +183,11 @@ async fn serve(
     drain: Duration,
     shutdown: &CancellationToken,
 ) -> Result<(), LinkError> {
+    // Ends the report stream, which alone would keep the connection open for ever.
+    let leaving = CancellationToken::new();
     let service = service_fn(|request| {
-        let worker = worker.clone();
-        async move { Ok::<_, Infallible>(answer(worker, request).await) }
+        let (worker, leaving) = (worker.clone(), leaving.clone());
+        async move { Ok::<_, Infallible>(answer(worker, leaving, request).await) }
     });
     let mut connection = std::pin::pin!(
         http2::Builder::new(TokioExecutor::new())
@@ -216,14 +218,14 @@ async fn serve(
         () = end => {}
     }
     connection.as_mut().graceful_shutdown();
-    // The endless report stream keeps the connection open; whatever the peer does, this ends.
-    let _ = timeout(Duration::from_secs(1), connection).await;
+    leaving.cancel();
+    let _ = timeout(drain, connection).await;
     Ok(())
 }
 
 type AnswerBody = UnsyncBoxBody<Bytes, Infallible>;
 
-async fn answer(worker: Arc<Worker>, request: Request<Incoming>) -> Response<AnswerBody> {
+async fn answer(worker: Arc<Worker>, leaving: CancellationToken, request: Request<Incoming>) -> Response<AnswerBody> {
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
     let result = match (&method, path.as_str()) {
@@ -240,7 +242,7 @@ async fn answer(worker: Arc<Worker>, request: Request<Incoming>) -> Response<Ans
             status(StatusCode::NO_CONTENT)
         }),
         (&Method::GET, "/ping") => Ok(status(StatusCode::NO_CONTENT)),
-        (&Method::GET, "/reports") => Ok(frames(reports(worker))),
+        (&Method::GET, "/reports") => Ok(frames(reports(worker, leaving))),
         (&Method::POST, "/run") => read::<Job>(request, MAX_FRAME_BYTES).await.map(|job| frames(worker.run_job(job))),
         _ => Err(StatusCode::NOT_FOUND),
     };
@@ -253,15 +255,16 @@ async fn read<M: Message + Default>(request: Request<impl Body<Data = Bytes, Err
 }
 
 /// One report now, one per interval, and one on each change of load.
-fn reports(worker: Arc<Worker>) -> impl Stream<Item = Report> + Send {
-    stream::unfold((worker, true), |(worker, is_first)| async move {
+fn reports(worker: Arc<Worker>, leaving: CancellationToken) -> impl Stream<Item = Report> + Send {
+    stream::unfold((worker, leaving, true), |(worker, leaving, is_first)| async move {
         if !is_first {
             tokio::select! {
                 () = worker.load_change() => {}
                 () = sleep(REPORT_INTERVAL) => {}
+                () = leaving.cancelled() => return None,
             }
         }
-        Some((worker.report(), (worker, false)))
+        Some((worker.report(), (worker, leaving, false)))
     })
 }
 

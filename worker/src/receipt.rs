@@ -44,6 +44,11 @@ pub struct Price {
 }
 
 impl Price {
+    /// Unix second at which its pricing epoch begins.
+    fn opens_s(&self, epoch_s: u32) -> u64 {
+        u64::from(self.pricing_epoch) * u64::from(amount::EPOCHS_PER_PRICING_EPOCH) * u64::from(epoch_s)
+    }
+
     /// The price for work that ends in `epoch`: a job that crosses into the next pricing epoch pays the lower of both.
     pub fn at(&self, epoch: u32) -> u64 {
         match self.next_per_1k {
@@ -117,6 +122,8 @@ pub struct ReceiptBook {
     state: Mutex<State>,
 }
 
+/// How far a gateway's clock may be ahead of this one.
+const CLOCK_SKEW_MS: u64 = 5_000;
 /// Lines of closed epochs are kept this long, for receipts that end on the boundary.
 const KEPT_EPOCHS: u32 = 2;
 
@@ -141,7 +148,12 @@ impl ReceiptBook {
 
     /// Gives finished work the next place in its line and signs it.
     pub fn close(&self, work: &Work, now_ms: u64) -> Result<WorkerReceipt, ReceiptError> {
-        let t_end_ms = now_ms.max(work.started_ms);
+        let mut t_end_ms = now_ms.max(work.started_ms);
+        // The gateway quoted a pricing epoch that this clock has not reached: its clock is a little ahead.
+        let opens_ms = work.price.opens_s(self.epoch_s).saturating_mul(1_000);
+        if (t_end_ms..=t_end_ms.saturating_add(CLOCK_SKEW_MS)).contains(&opens_ms) {
+            t_end_ms = opens_ms;
+        }
         let epoch = u32::try_from(t_end_ms / 1_000 / u64::from(self.epoch_s)).map_err(|_| ReceiptError::Clock)?;
         let units = u64::from(work.units_in) + u64::from(work.units_out);
         let price_nc = amount::price_nc(units, work.price.at(epoch)).ok_or(ReceiptError::Range)?.min(work.max_price_nc);
@@ -314,6 +326,17 @@ mod tests {
         assert_eq!(price.at(12 * 24), 1_000, "two epochs later the quote stands");
         assert_eq!(Price { next_per_1k: Some(2_000), ..price }.at(11 * 24), 1_000);
         assert_eq!(Price { next_per_1k: None, ..price }.at(11 * 24), 1_000);
+    }
+
+    #[test]
+    fn a_clock_slightly_behind_the_gateways_ends_in_the_quoted_pricing_epoch() {
+        let (book, gateway) = (book(), Keypair::new());
+        let opens_ms = 10 * 24 * 60 * 1_000;
+        let work = Work { started_ms: opens_ms - 2_000, ..work(&gateway, 7) };
+        let receipt = book.close(&work, opens_ms - 1_000).unwrap().receipt;
+        assert_eq!((receipt.t_end_ms, receipt.epoch), (opens_ms, 240));
+        let early = Work { started_ms: opens_ms - 90_000, ..work };
+        assert_eq!(book.close(&early, opens_ms - 80_000).unwrap().receipt.epoch, 238, "a clock far behind tells its own time");
     }
 
     #[test]

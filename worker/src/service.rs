@@ -118,6 +118,11 @@ impl Worker {
         self.book.distrusts_any(now_ms())
     }
 
+    /// Receipts that wait for a countersignature.
+    pub fn receipts_waiting(&self) -> usize {
+        self.book.waiting()
+    }
+
     /// The load now.
     pub fn report(&self) -> Report {
         let free = self.slots.available_permits();

@@ -41,20 +41,21 @@ impl<'t> Detokenizer<'t> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use tokenizers::{decoders::byte_level::ByteLevel, models::bpe::BPE, pre_tokenizers::byte_level::ByteLevel as Split};
+    use serde_json::{Map, Value, json};
+    use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 
     /// One token per byte.
     fn bytes_only() -> Tokenizer {
-        let vocab = Split::alphabet().into_iter().map(|c| c.to_string()).zip(0..).collect::<Vec<_>>();
-        let model = BPE::builder().vocab_and_merges(vocab.into_iter().collect::<ahash_free::Map>(), vec![]).build().unwrap();
-        let mut tokenizer = Tokenizer::new(model);
-        tokenizer.with_pre_tokenizer(Some(Split::default().add_prefix_space(false)));
-        tokenizer.with_decoder(Some(ByteLevel::default()));
-        tokenizer
-    }
-
-    mod ahash_free {
-        pub type Map = std::collections::HashMap<String, u32>;
+        let alphabet = ByteLevel::alphabet().into_iter().map(String::from);
+        let vocab: Map<String, Value> = alphabet.zip((0..).map(Value::from)).collect();
+        let byte_level = json!({ "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false });
+        let file = json!({
+            "version": "1.0",
+            "pre_tokenizer": byte_level,
+            "decoder": byte_level,
+            "model": { "type": "BPE", "vocab": vocab, "merges": [] },
+        });
+        Tokenizer::from_bytes(file.to_string()).unwrap()
     }
 
     #[test]
