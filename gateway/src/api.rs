@@ -5,8 +5,8 @@ use crate::chat::{Answer, ChatRequest};
 use crate::embeddings::{self, EmbeddingsRequest};
 use crate::error::{ApiError, Kind};
 use crate::market::{Model, ModelKind};
-use crate::paid::{self, Call, Running};
-use crate::pieces::{Rows, Text, hash_rows, usage};
+use crate::paid::{self, Call, Running, Settled};
+use crate::pieces::{Output, Rows, Text, usage};
 use crate::state::{App, Phase};
 use crate::{body, middleware, stream, telemetry};
 use axum::body::Body;
@@ -18,8 +18,9 @@ use axum::{Json, Router};
 use serde::Serialize;
 use serde_json::json;
 use std::sync::Arc;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
-use waybill_protocol::frame::{EventKind, Input, InputKind};
+use waybill_protocol::frame::{Finish, Input, InputKind};
 use waybill_protocol::{ArtifactId, RequestId};
 
 /// When the request arrived, for the time that the gateway adds.
@@ -230,12 +231,13 @@ async fn chat(
         arrived,
     };
     let mut running = paid::open(&app, &caller, call).await?;
-    let first = match running.next().await {
-        Ok(event) => event,
-        Err(error) => return Err(end(running, "worker_failed", error)),
-    };
     metrics::histogram!("waybill_time_to_first_token_seconds").record(arrived.elapsed());
     if streamed {
+        // Still an ordinary error, with its status, when the worker begins with one.
+        let first = match running.next().await {
+            Ok(event) => event,
+            Err(error) => return Err(running.end("worker_failed", error)),
+        };
         let headers = paid_headers(&running);
         let (sender, frames) = stream::channel();
         let times = &app.config.times;
@@ -248,30 +250,9 @@ async fn chat(
         ];
         return Ok((headers, event_stream, stream::body(frames)).into_response());
     }
-    let mut text = Text::new(running.max_tokens());
-    let mut event = first;
-    let closed = loop {
-        match event {
-            EventKind::Text(delta) => {
-                if let Err(what) = text.push(&delta.text, true) {
-                    let error = running.garbage(what);
-                    return Err(end(running, "garbage", error));
-                }
-            }
-            EventKind::Closed(closed) => break closed,
-            EventKind::Vectors(_) | EventKind::Fault(_) => {
-                let error = running.garbage("vectors in a chat");
-                return Err(end(running, "garbage", error));
-            }
-        }
-        event = match running.next().await {
-            Ok(event) => event,
-            Err(error) => return Err(end(running, "worker_failed", error)),
-        };
-    };
-    let finish = closed.finish();
     let mut headers = paid_headers(&running);
-    let settled = running.settle(closed, text.hash(), text.produced()).await?;
+    let text = Text::new(running.max_tokens(), true);
+    let (text, finish, settled) = collect(&app, running, text).await?;
     headers.insert(CHARGE, settled.receipt.price_nc.into());
     Ok((headers, json_body(answer.completion(text.content(), finish, usage(&settled.receipt)))).into_response())
 }
@@ -290,7 +271,7 @@ async fn embed(
     require_kind(&model, ModelKind::Embedding, "/v1/embeddings")?;
     let (encoding, wish) = (parsed.encoding, parsed.wish.clone());
     let (embed, max_units_in) = parsed.bound(&model);
-    let mut rows = Rows::new(embed.items.len());
+    let rows = Rows::new(embed.items.len());
     let call = Call {
         request_id,
         model,
@@ -302,40 +283,20 @@ async fn embed(
         first_event: app.config.times.embeddings_first_event,
         arrived,
     };
-    let mut running = paid::open(&app, &caller, call).await?;
-    let closed = loop {
-        match running.next().await {
-            Ok(EventKind::Vectors(vectors)) => {
-                if let Err(what) = rows.push(vectors.dims, &vectors.values) {
-                    let error = running.garbage(what);
-                    return Err(end(running, "garbage", error));
-                }
-            }
-            Ok(EventKind::Closed(closed)) => break closed,
-            Ok(EventKind::Text(_) | EventKind::Fault(_)) => {
-                let error = running.garbage("text in embeddings");
-                return Err(end(running, "garbage", error));
-            }
-            Err(error) => return Err(end(running, "worker_failed", error)),
-        }
-    };
-    let (values, dims) = match rows.complete() {
-        Ok(complete) => complete,
-        Err(what) => {
-            let error = running.garbage(what);
-            return Err(end(running, "garbage", error));
-        }
-    };
+    let running = paid::open(&app, &caller, call).await?;
     let name = running.model.name.clone();
     let mut headers = paid_headers(&running);
-    let settled = running.settle(closed, hash_rows(&values), true).await?;
+    let (rows, _, settled) = collect(&app, running, rows).await?;
     headers.insert(CHARGE, settled.receipt.price_nc.into());
-    Ok((headers, json_body(embeddings::render(&name, &values, dims, encoding, settled.receipt.units_in))).into_response())
+    let body = embeddings::render(&name, rows.values(), rows.dims(), encoding, settled.receipt.units_in);
+    Ok((headers, json_body(body)).into_response())
 }
 
-fn end(running: Running, reason: &'static str, error: ApiError) -> ApiError {
-    running.abandon(reason);
-    error
+/// Collects in a task of its own, which learns from a dropped sender that this request is gone.
+async fn collect<O: Output>(app: &App, running: Running, output: O) -> Result<(O, Finish, Settled), ApiError> {
+    let (_waiting, gone) = oneshot::channel();
+    let collecting = app.tasks.spawn(running.collect(output, gone));
+    collecting.await.unwrap_or_else(|panic| Err(ApiError::internal(panic)))
 }
 
 fn json_body(json: String) -> ([(HeaderName, &'static str); 1], Body) {

@@ -2,8 +2,9 @@
 //! a [`Dispatch`](waybill_protocol::Dispatch), checks and countersigns the receipts that come back, and charges for exactly
 //! those. An answer is never finished before its charge is stored; a request that ends any other way costs nothing.
 //!
-//! A consumer that leaves a stream early is not charged: its work is cancelled and no receipt exists. Charging for the
-//! tokens delivered until then needs receipts for partial work, which the protocol does not have yet.
+//! A consumer that leaves early is not charged: its work is cancelled and no receipt exists (one that is already here is
+//! settled). Charging for the tokens delivered until then needs receipts for partial work, which the protocol does not
+//! have yet.
 
 mod account;
 mod api;

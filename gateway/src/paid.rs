@@ -6,15 +6,18 @@ use crate::check::{self, Breach, Expected};
 use crate::credit::{CreditError, Reservation};
 use crate::error::{ApiError, Kind};
 use crate::market::{Model, Quote};
+use crate::pieces::Output;
 use crate::state::App;
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use prost::Message;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 use waybill_mechanism::amount;
 use waybill_mechanism::message::{Order, Receipt, ctx_hash, flags};
-use waybill_protocol::frame::{Ack, Closed, EventKind, Fault, FaultCode, Input, Job, MAX_FRAME_BYTES};
+use waybill_protocol::frame::{Ack, Closed, EventKind, Fault, FaultCode, Finish, Input, Job, MAX_FRAME_BYTES};
 use waybill_protocol::{Dispatched, EventStream, RequestId, RouteWish, SignedReceipt, WalletId, WorkerId, signing};
 use waybill_store::{Charge, Charged, LedgerError};
 
@@ -188,15 +191,67 @@ impl Running {
         match event.kind {
             Some(EventKind::Fault(fault)) => Err(self.failed(&fault)),
             Some(kind) => Ok(kind),
-            None => Err(self.garbage("an event of no kind")),
+            None => {
+                self.report("an event of no kind");
+                Err(ApiError::from_fault(&Fault::new(FaultCode::Protocol, "an event of no kind")))
+            }
         }
     }
 
+    /// Takes all events and settles. `consumer` resolves when nobody waits for the answer any more.
+    pub async fn collect<O: Output>(mut self, mut output: O, consumer: oneshot::Receiver<()>) -> Result<(O, Finish, Settled), ApiError> {
+        let mut gone = pin!(consumer);
+        let closed = loop {
+            let event = tokio::select! {
+                biased;
+                event = self.next() => event,
+                _ = &mut gone => {
+                    self.leave(output).await;
+                    return Err(ApiError::new(Kind::Internal, "The consumer left."));
+                }
+            };
+            match event {
+                Ok(EventKind::Closed(closed)) => break closed,
+                Ok(event) => {
+                    if let Err(what) = output.take(&event) {
+                        return Err(self.garbage(what));
+                    }
+                }
+                Err(error) => return Err(self.end("worker_failed", error)),
+            }
+        };
+        let finish = closed.finish();
+        let settled = self.settle(closed, &output).await?;
+        Ok((output, finish, settled))
+    }
+
+    /// The consumer left: unless the work is already done, it is cancelled and costs nothing. A receipt that is here
+    /// already is settled all the same, because the next one of its line continues it.
+    pub async fn leave(mut self, mut output: impl Output) {
+        while let Some(Ok(event)) = self.next().now_or_never() {
+            if let EventKind::Closed(closed) = event {
+                if let Err(error) = self.settle(closed, &output).await {
+                    tracing::info!(%error, "the work of a consumer that left was not charged");
+                }
+                return;
+            }
+            if output.take(&event).is_err() {
+                break;
+            }
+        }
+        tracing::info!(request = %self.request_id, status = 499, "the consumer left");
+        self.reservation.abandon("consumer_gone");
+    }
+
     /// The worker sent what no honest worker sends: the consumer pays nothing and learns only that it failed.
-    pub fn garbage(&self, what: &str) -> ApiError {
+    pub fn garbage(self, what: &str) -> ApiError {
+        self.report(what);
+        self.end("garbage", ApiError::from_fault(&Fault::new(FaultCode::Protocol, what)))
+    }
+
+    fn report(&self, what: &str) {
         metrics::counter!("waybill_usage_mismatch_total", "field" => "events").increment(1);
         tracing::warn!(request = %self.request_id, worker = %self.worker, what, "a worker broke the protocol");
-        ApiError::from_fault(&Fault::new(FaultCode::Protocol, what))
     }
 
     /// Most tokens of the answer.
@@ -204,14 +259,19 @@ impl Running {
         self.expected.max_units_out
     }
 
-    /// Ends the call without a charge.
-    pub fn abandon(self, reason: &'static str) {
+    /// Ends the call without a charge, for a reason that the metrics count, and passes the error on.
+    pub fn end(self, reason: &'static str, error: ApiError) -> ApiError {
         self.reservation.abandon(reason);
+        error
     }
 
     /// Checks the receipt, countersigns and commits it. Only after this may the end of the answer leave. Runs to its end
     /// also when the caller goes away: the work is done and its receipt valid.
-    pub async fn settle(self, closed: Closed, output_hash: [u8; 32], produced: bool) -> Result<Settled, ApiError> {
+    pub async fn settle(self, closed: Closed, output: &impl Output) -> Result<Settled, ApiError> {
+        let (output_hash, produced) = match output.seal() {
+            Ok(sealed) => sealed,
+            Err(what) => return Err(self.garbage(what)),
+        };
         let tasks = self.app.tasks.clone();
         let settling = tasks.spawn(self.settle_now(closed, output_hash, produced));
         settling.await.unwrap_or_else(|panic| Err(ApiError::internal(panic)))
@@ -250,30 +310,28 @@ impl Running {
         let charged = match commit(&app, charge).await {
             Ok(charged) => charged,
             Err(LedgerError::Database(error)) => {
-                self.abandon("database");
-                return Err(ApiError::unavailable(error));
+                return Err(self.end("database", ApiError::unavailable(error)));
             }
             Err(LedgerError::Stopped) => {
-                self.abandon("database");
-                return Err(ApiError::unavailable("the ledger has stopped"));
+                return Err(self.end("database", ApiError::unavailable("the ledger has stopped")));
             }
             Err(error @ (LedgerError::Discontinuous { .. } | LedgerError::EpochClosed(_))) => {
                 return Err(self.refuse("continuity", &error));
             }
             Err(error) => {
-                self.abandon("ledger");
-                return Err(ApiError::internal(error));
+                return Err(self.end("ledger", ApiError::internal(error)));
             }
         };
         let request = self.request_id.clone();
         self.reservation.settle(receipt.price_nc, charged.charged_nc);
-        app.dispatch
-            .acknowledge(Ack {
-                worker: receipt.worker.to_vec().into(),
-                receipt_hash: receipt.hash().to_vec().into(),
-                gateway_signature: signed.gateway_signature.to_vec().into(),
-            })
-            .await;
+        let ack = Ack {
+            worker: receipt.worker.to_vec().into(),
+            receipt_hash: receipt.hash().to_vec().into(),
+            gateway_signature: signed.gateway_signature.to_vec().into(),
+        };
+        // The answer does not wait for the worker to hear of it.
+        let dispatch = app.dispatch.clone();
+        app.tasks.spawn(async move { dispatch.acknowledge(ack).await });
         app.notary.wake();
         metrics::counter!("waybill_prompt_tokens_total").increment(receipt.units_in.into());
         metrics::counter!("waybill_generation_tokens_total").increment(receipt.units_out.into());
@@ -286,8 +344,7 @@ impl Running {
     fn refuse(self, field: &'static str, why: &dyn std::fmt::Display) -> ApiError {
         metrics::counter!("waybill_usage_mismatch_total", "field" => field).increment(1);
         tracing::warn!(request = %self.request_id, worker = %self.worker, %why, "a worker's receipt was refused");
-        self.abandon("receipt_refused");
-        ApiError::from_fault(&Fault::new(FaultCode::Protocol, "receipt refused"))
+        self.end("receipt_refused", ApiError::from_fault(&Fault::new(FaultCode::Protocol, "receipt refused")))
     }
 
     fn failed(&self, fault: &Fault) -> ApiError {

@@ -5,6 +5,7 @@ use crate::embeddings::floats;
 use bytes::{Bytes, BytesMut};
 use sha2::{Digest, Sha256};
 use waybill_mechanism::message::Receipt;
+use waybill_protocol::frame::EventKind;
 
 /// More bytes than any token of a sane vocabulary has, on average.
 const BYTES_PER_TOKEN: usize = 512;
@@ -13,41 +14,33 @@ const MAX_DIMS: u32 = 16_384;
 /// The text of a chat.
 pub struct Text {
     hasher: Sha256,
-    content: String,
+    /// The whole text, where it is wanted at the end.
+    content: Option<String>,
     seen: usize,
     limit: usize,
 }
 
 impl Text {
-    pub fn new(max_tokens: u32) -> Self {
+    /// `keep` when the whole text is wanted at the end.
+    pub fn new(max_tokens: u32, keep: bool) -> Self {
         let limit = (max_tokens as usize).saturating_add(1).saturating_mul(BYTES_PER_TOKEN);
-        Self { hasher: Sha256::new(), content: String::new(), seen: 0, limit }
+        Self { hasher: Sha256::new(), content: keep.then(String::new), seen: 0, limit }
     }
 
-    /// Takes the next piece; `keep` when the whole text is wanted at the end.
-    pub fn push(&mut self, piece: &str, keep: bool) -> Result<(), &'static str> {
+    pub fn push(&mut self, piece: &str) -> Result<(), &'static str> {
         self.seen = self.seen.saturating_add(piece.len());
         if self.seen > self.limit {
             return Err("more text than the tokens asked for can have");
         }
         self.hasher.update(piece);
-        if keep {
-            self.content.push_str(piece);
+        if let Some(content) = &mut self.content {
+            content.push_str(piece);
         }
         Ok(())
     }
 
     pub fn content(&self) -> &str {
-        &self.content
-    }
-
-    pub fn produced(&self) -> bool {
-        self.seen > 0
-    }
-
-    /// SHA-256 of the concatenated text.
-    pub fn hash(&self) -> [u8; 32] {
-        self.hasher.clone().finalize().into()
+        self.content.as_deref().unwrap_or_default()
     }
 }
 
@@ -80,19 +73,55 @@ impl Rows {
         Ok(())
     }
 
-    /// All rows and their dimension, once each input has one.
-    pub fn complete(self) -> Result<(Bytes, usize), &'static str> {
-        let dims = self.dims as usize;
-        if self.values.len() != dims * 4 * self.rows || dims == 0 {
-            return Err("more or less vectors than inputs");
-        }
-        Ok((self.values.freeze(), dims))
+    pub fn dims(&self) -> usize {
+        self.dims as usize
+    }
+
+    /// All rows, f32 little-endian.
+    pub fn values(&self) -> &[u8] {
+        &self.values
+    }
+
+    fn is_complete(&self) -> bool {
+        self.dims > 0 && self.values.len() == self.dims() * 4 * self.rows
     }
 }
 
-/// SHA-256 of the concatenated values: what the receipt of embeddings commits to.
-pub fn hash_rows(values: &[u8]) -> [u8; 32] {
-    Sha256::digest(values).into()
+/// What a worker produces for one call.
+pub trait Output: Send + Sync + 'static {
+    /// Takes the next event that is not the last.
+    fn take(&mut self, event: &EventKind) -> Result<(), &'static str>;
+
+    /// The hash that the receipt must name, and whether there is any output, once all of it is here.
+    fn seal(&self) -> Result<([u8; 32], bool), &'static str>;
+}
+
+impl Output for Text {
+    fn take(&mut self, event: &EventKind) -> Result<(), &'static str> {
+        match event {
+            EventKind::Text(delta) => self.push(&delta.text),
+            _ => Err("an event that is no text in a chat"),
+        }
+    }
+
+    /// SHA-256 of the concatenated text.
+    fn seal(&self) -> Result<([u8; 32], bool), &'static str> {
+        Ok((self.hasher.clone().finalize().into(), self.seen > 0))
+    }
+}
+
+impl Output for Rows {
+    fn take(&mut self, event: &EventKind) -> Result<(), &'static str> {
+        match event {
+            EventKind::Vectors(vectors) => self.push(vectors.dims, &vectors.values),
+            _ => Err("an event that is no vectors in embeddings"),
+        }
+    }
+
+    /// SHA-256 of the concatenated values.
+    fn seal(&self) -> Result<([u8; 32], bool), &'static str> {
+        if self.is_complete() { Ok((Sha256::digest(&self.values).into(), true)) } else { Err("fewer vectors than inputs") }
+    }
 }
 
 /// The usage that consumers see is the receipt's.
@@ -118,8 +147,8 @@ mod tests {
         let mut rows = Rows::new(3);
         rows.push(2, &bytes(&[1.0, 2.0])).unwrap();
         rows.push(2, &bytes(&[3.0, 4.0, 5.0, 6.0])).unwrap();
-        let (values, dims) = rows.complete().unwrap();
-        assert_eq!((values, dims), (bytes(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]), 2));
+        assert_eq!((rows.values(), rows.dims()), (&bytes(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0])[..], 2));
+        assert!(rows.seal().is_ok());
     }
 
     #[test]
@@ -132,14 +161,14 @@ mod tests {
         let mut rows = Rows::new(2);
         rows.push(1, &bytes(&[1.0])).unwrap();
         assert!(rows.push(2, &bytes(&[1.0, 2.0])).is_err());
-        assert!(rows.complete().is_err());
-        assert!(Rows::new(1).complete().is_err());
+        assert!(rows.seal().is_err());
+        assert!(Rows::new(1).seal().is_err());
     }
 
     #[test]
     fn text_is_bounded_by_the_tokens_asked_for() {
-        let mut text = Text::new(1);
-        assert!(text.push(&"x".repeat(2 * BYTES_PER_TOKEN), true).is_ok());
-        assert!(text.push("x", true).is_err());
+        let mut text = Text::new(1, true);
+        assert!(text.push(&"x".repeat(2 * BYTES_PER_TOKEN)).is_ok());
+        assert!(text.push("x").is_err());
     }
 }

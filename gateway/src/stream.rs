@@ -5,7 +5,7 @@ use crate::auth::Caller;
 use crate::chat::Answer;
 use crate::error::ApiError;
 use crate::paid::{Running, Settled};
-use crate::pieces::{Text, usage};
+use crate::pieces::{Output, Text, usage};
 use bytes::Bytes;
 use std::convert::Infallible;
 use std::time::Duration;
@@ -45,8 +45,7 @@ pub async fn relay(running: Running, first: EventKind, style: Style, caller: Cal
     let _caller = caller;
     let writer = Writer { frames, style };
     match pump(running, first, &writer).await {
-        Ok(()) => {}
-        Err(Broken::Consumer) => tracing::info!(status = 499, "the consumer left its stream"),
+        Ok(()) | Err(Broken::Consumer) => {}
         Err(Broken::Failed(error)) => {
             // Without [DONE]: the SDKs raise on the error.
             let _ = writer.data(&error.to_json()).await;
@@ -66,49 +65,44 @@ pub fn body(mut frames: Frames) -> axum::body::Body {
 
 async fn pump(mut running: Running, first: EventKind, writer: &Writer) -> Result<(), Broken> {
     let (answer, with_usage) = (&writer.style.answer, writer.style.include_usage);
-    let mut text = Text::new(running.max_tokens());
+    let mut text = Text::new(running.max_tokens(), false);
     let mut last_token: Option<Instant> = None;
     let mut event = first;
-    writer.data(&answer.opening(with_usage)).await?;
+    let mut sent = writer.data(&answer.opening(with_usage)).await;
     let closed = loop {
-        match event {
-            EventKind::Text(delta) => {
-                if let Err(what) = text.push(&delta.text, false) {
-                    let error = running.garbage(what);
-                    running.abandon("garbage");
-                    return Err(error.into());
-                }
-                let now = Instant::now();
-                if let Some(last) = last_token.replace(now) {
-                    metrics::histogram!("waybill_inter_token_latency_seconds").record(now - last);
-                }
-                if !delta.text.is_empty() {
-                    writer.data(&answer.delta(&delta.text, with_usage)).await?;
-                }
+        if let EventKind::Closed(closed) = event {
+            break closed;
+        }
+        if let Err(what) = text.take(&event) {
+            return Err(running.garbage(what).into());
+        }
+        if let EventKind::Text(delta) = &event {
+            let now = Instant::now();
+            if let Some(last) = last_token.replace(now) {
+                metrics::histogram!("waybill_inter_token_latency_seconds").record(now - last);
             }
-            EventKind::Closed(closed) => break closed,
-            EventKind::Vectors(_) | EventKind::Fault(_) => {
-                let error = running.garbage("vectors in a chat");
-                running.abandon("garbage");
-                return Err(error.into());
+            if !delta.text.is_empty() && sent.is_ok() {
+                sent = writer.data(&answer.delta(&delta.text, with_usage)).await;
             }
         }
-        event = match next(&mut running, writer).await {
+        let next = match sent {
+            Ok(()) => next(&mut running, writer).await,
+            Err(broken) => Err(broken),
+        };
+        event = match next {
             Ok(event) => event,
+            Err(Broken::Failed(error)) => return Err(running.end("worker_failed", error).into()),
             Err(Broken::Consumer) => {
-                running.abandon("consumer_gone");
-                return Err(Broken::Consumer);
-            }
-            Err(failed) => {
-                running.abandon("worker_failed");
-                return Err(failed);
+                running.leave(text).await;
+                return Ok(());
             }
         };
+        sent = Ok(());
     };
     let finish = closed.finish();
     let price = running.quote.per_1k;
     let id = running.request_id.clone();
-    let Settled { receipt } = running.settle(closed, text.hash(), text.produced()).await?;
+    let Settled { receipt } = running.settle(closed, &text).await?;
     writer.data(&answer.finish(finish, with_usage)).await?;
     if with_usage {
         writer.data(&answer.usage(usage(&receipt))).await?;
@@ -123,8 +117,8 @@ async fn next(running: &mut Running, writer: &Writer) -> Result<EventKind, Broke
     loop {
         tokio::select! {
             biased;
-            () = writer.frames.closed() => return Err(Broken::Consumer),
             event = running.next() => return Ok(event?),
+            () = writer.frames.closed() => return Err(Broken::Consumer),
             () = tokio::time::sleep(writer.style.ping) => writer.send(": ping\n\n".into()).await?,
         }
     }
