@@ -125,10 +125,13 @@ impl Engine {
 
     /// Runs the model once, so that the first paid request meets warm memory and the speeds are known.
     pub(crate) fn try_out_blocking(&self) -> Result<Warmth, String> {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(|e| e.to_string())?;
+        let try_out = || {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(|e| e.to_string())?;
+            runtime.block_on(self.try_out()).map_err(|fault| fault.to_string())
+        };
         // On a thread of its own, because the caller may itself be inside a runtime.
-        let tried = std::thread::scope(|scope| scope.spawn(|| runtime.block_on(self.try_out())).join());
-        tried.map_err(|_| "the warm-up panicked".to_owned())?.map_err(|fault| fault.to_string())
+        let tried = std::thread::scope(|scope| scope.spawn(try_out).join());
+        tried.map_err(|_| "the warm-up panicked".to_owned())?
     }
 
     /// One short piece of work, measured.
