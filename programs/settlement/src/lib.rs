@@ -14,6 +14,7 @@ pub mod error;
 pub mod events;
 pub mod instructions;
 mod payout;
+mod report;
 pub mod seeds;
 mod settle;
 mod signature;

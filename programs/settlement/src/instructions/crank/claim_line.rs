@@ -15,6 +15,7 @@ use waybill_mechanism::{
 use crate::{
     error::SettleError,
     events::LineClaimed,
+    report::report,
     state::{Batch, BatchState, Earnings, SettleConfig},
 };
 
@@ -124,8 +125,7 @@ pub(crate) fn handler<'info>(ctx: Context<'info, ClaimLine<'info>>, args: ClaimL
         claimed_aic: batch.claimed_aic,
         seq,
     };
-    emit_cpi!(event);
-    Ok(())
+    report(&ctx.accounts.event_authority, &event)
 }
 
 /// Walks the remaining accounts. Each credit is read, changed and written back before the next, so that an account which
@@ -145,14 +145,9 @@ impl<'info> Payout<'info> {
     /// Credits the next account, which must be the earnings of `owner`.
     fn credit(&mut self, owner: &Pubkey, amount_aic: u64) -> Result<()> {
         let info = self.next()?;
-        let mut earnings = Account::<Earnings>::try_from(info)?;
-        require!(
-            info.is_writable && earnings.owner == *owner && earnings.mint == self.mint,
-            SettleError::PayeeMismatch
-        );
-        earnings.credit(amount_aic)?;
-        earnings.invariant()?;
-        earnings.exit(&crate::ID)
+        require_keys_eq!(*info.owner, crate::ID, ErrorCode::AccountOwnedByWrongProgram);
+        require!(info.is_writable, SettleError::PayeeMismatch);
+        Earnings::credit_in_place(&mut info.try_borrow_mut_data()?, owner, &self.mint, amount_aic)
     }
 
     /// Whether `referrer` is a curator with stake. The next account is its party's address, existing or not: a cranker

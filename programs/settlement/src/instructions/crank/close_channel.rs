@@ -8,6 +8,7 @@ use crate::{
     constants::MAX_OPEN_SLOT_AGE,
     error::SettleError,
     events::ChannelClosed,
+    report::report,
     seeds,
     state::{Channel, ChannelState, SettleConfig},
     token,
@@ -79,6 +80,5 @@ pub(crate) fn handler(ctx: Context<CloseChannel>) -> Result<()> {
         settled_nc: accounts.channel.settled_nc,
         seq,
     };
-    emit_cpi!(event);
-    Ok(())
+    report(&ctx.accounts.event_authority, &event)
 }

@@ -7,6 +7,7 @@ use coin::authority::pause;
 use crate::{
     error::SettleError,
     events::BatchFinalized,
+    report::report,
     seeds,
     state::{Batch, SettleConfig},
     token,
@@ -66,6 +67,5 @@ pub(crate) fn handler(ctx: Context<FinalizeBatch>) -> Result<()> {
         &seeds,
     )?;
     let event = BatchFinalized { batch: accounts.batch.key(), aic, seq };
-    emit_cpi!(event);
-    Ok(())
+    report(&ctx.accounts.event_authority, &event)
 }

@@ -8,6 +8,7 @@ use waybill_mechanism::{channel::settle_amount, message::Voucher};
 
 use crate::{
     error::SettleError,
+    report::report,
     settle::{Claim, Parties},
     signature,
     state::{Channel, GatewayVault, SettleConfig},
@@ -89,6 +90,5 @@ pub(crate) fn handler(ctx: Context<SettleVoucher>, args: SettleVoucherArgs) -> R
     let claim =
         Claim { delegated: false, nonce: voucher.nonce, claim_cum_nc: args.claim_cum_nc, rate, moved };
     let event = accounts.parties().settle(&claim)?;
-    emit_cpi!(event);
-    Ok(())
+    report(&ctx.accounts.event_authority, &event)
 }

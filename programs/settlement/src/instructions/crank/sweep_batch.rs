@@ -9,6 +9,7 @@ use crate::{
     constants::VERSION,
     error::SettleError,
     events::BatchSwept,
+    report::report,
     seeds,
     state::{Batch, Earnings, FeeDay, SettleConfig},
     token,
@@ -123,6 +124,5 @@ pub(crate) fn handler(ctx: Context<SweepBatch>) -> Result<()> {
         remainder_aic,
         seq,
     };
-    emit_cpi!(event);
-    Ok(())
+    report(&ctx.accounts.event_authority, &event)
 }

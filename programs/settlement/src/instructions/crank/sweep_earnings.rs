@@ -10,6 +10,7 @@ use crate::{
     error::SettleError,
     events::EarningsWithdrawn,
     payout,
+    report::report,
     state::{Earnings, SettleConfig},
     token,
 };
@@ -55,6 +56,5 @@ pub(crate) fn handler(ctx: Context<SweepEarnings>) -> Result<()> {
         None,
         true,
     )?;
-    emit_cpi!(event);
-    Ok(())
+    report(&ctx.accounts.event_authority, &event)
 }

@@ -7,6 +7,7 @@ use coin::authority::pause;
 use crate::{
     error::SettleError,
     events::DepositSynced,
+    report::report,
     state::{Channel, SettleConfig},
 };
 
@@ -33,6 +34,5 @@ pub(crate) fn handler(ctx: Context<SyncDeposit>) -> Result<()> {
     let seq = channel.next_seq()?;
     channel.invariant()?;
     let event = DepositSynced { channel: channel.key(), credited_aic, balance_aic: channel.balance_aic, seq };
-    emit_cpi!(event);
-    Ok(())
+    report(&ctx.accounts.event_authority, &event)
 }

@@ -10,6 +10,7 @@ use crate::{
     constants::{MAX_LINES, MAX_RECEIPTS, MAX_URI, VERSION},
     error::SettleError,
     events::BatchPosted,
+    report::report,
     seeds,
     state::{Batch, BatchState, GatewayVault, SettleConfig},
     token,
@@ -147,7 +148,7 @@ pub(crate) fn handler(ctx: Context<PostBatch>, args: PostBatchArgs) -> Result<()
         &[seeds::GATEWAY_VAULT, gateway.as_ref(), mint.as_ref(), &bump],
         aic,
     )?;
-    emit_cpi!(BatchPosted {
+    let event = BatchPosted {
         batch: ctx.accounts.batch.key(),
         gateway,
         epoch: args.epoch,
@@ -165,6 +166,6 @@ pub(crate) fn handler(ctx: Context<PostBatch>, args: PostBatchArgs) -> Result<()
         vault_aic: ctx.accounts.gateway_vault.aic,
         seq,
         vault_seq
-    });
-    Ok(())
+    };
+    report(&ctx.accounts.event_authority, &event)
 }

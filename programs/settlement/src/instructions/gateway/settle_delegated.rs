@@ -8,6 +8,7 @@ use waybill_mechanism::channel::delegated_amount;
 
 use crate::{
     error::SettleError,
+    report::report,
     settle::{Claim, Parties},
     state::{Channel, GatewayVault, SettleConfig},
 };
@@ -52,6 +53,7 @@ impl<'info> SettleDelegated<'info> {
     fn validate(&mut self, args: &SettleDelegatedArgs) -> Result<()> {
         self.config.require_running(pause::SETTLING)?;
         self.parties().validate()?;
+        require!(self.channel.grant.limit_nc > 0, SettleError::Inactive);
         require!(args.nonce >= self.channel.last_settled_nonce, SettleError::StaleNonce);
         Ok(())
     }
@@ -81,6 +83,5 @@ pub(crate) fn handler(ctx: Context<SettleDelegated>, args: SettleDelegatedArgs) 
         moved: settled.moved,
     };
     let event = accounts.parties().settle(&claim)?;
-    emit_cpi!(event);
-    Ok(())
+    report(&ctx.accounts.event_authority, &event)
 }

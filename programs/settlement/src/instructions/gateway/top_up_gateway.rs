@@ -9,6 +9,7 @@ use waybill_mechanism::amount::debit_aic;
 use crate::{
     error::SettleError,
     events::GatewayToppedUp,
+    report::report,
     state::{GatewayVault, SettleConfig},
     token,
 };
@@ -69,7 +70,7 @@ pub(crate) fn handler(ctx: Context<TopUpGateway>, args: TopUpGatewayArgs) -> Res
         &[],
         aic,
     )?;
-    emit_cpi!(GatewayToppedUp {
+    let event = GatewayToppedUp {
         gateway_vault: ctx.accounts.gateway_vault.key(),
         gateway: ctx.accounts.gateway.key(),
         rate,
@@ -78,6 +79,6 @@ pub(crate) fn handler(ctx: Context<TopUpGateway>, args: TopUpGatewayArgs) -> Res
         vault_nc,
         vault_aic,
         seq
-    });
-    Ok(())
+    };
+    report(&ctx.accounts.event_authority, &event)
 }

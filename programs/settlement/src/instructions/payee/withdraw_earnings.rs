@@ -7,6 +7,7 @@ use crate::{
     error::SettleError,
     events::EarningsWithdrawn,
     payout,
+    report::report,
     state::{Earnings, SettleConfig},
 };
 
@@ -41,6 +42,5 @@ pub(crate) fn handler(ctx: Context<WithdrawEarnings>, amount_aic: Option<u64>) -
         amount_aic,
         false,
     )?;
-    emit_cpi!(event);
-    Ok(())
+    report(&ctx.accounts.event_authority, &event)
 }
