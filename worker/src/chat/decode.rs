@@ -19,6 +19,9 @@ use super::{
     stop::{Passed, StopFilter},
 };
 
+/// The least that can be shortened by one and is still no single token.
+const SMALLEST_CHUNK: usize = 3;
+
 pub(super) struct Decoder {
     pub graph: Graph,
     pub tokenizer: Arc<Tokenizer>,
@@ -149,7 +152,12 @@ impl Decoder {
 
     /// Feeds one chunk; after the last one the sequence has its first token. `None` when it ended.
     fn prefill<'t>(&mut self, mut sequence: Sequence<'t>, cache: Cache) -> Option<(Sequence<'t>, Cache)> {
-        let end = (sequence.length + self.options.prefill_chunk).min(sequence.prompt.len());
+        let mut end = (sequence.length + self.options.prefill_chunk.max(SMALLEST_CHUNK)).min(sequence.prompt.len());
+        // A single token runs through other kernels than several and differs in its last bits: never leave one over, so
+        // that a prompt in chunks gives exactly what it gives at once.
+        if sequence.prompt.len() - end == 1 {
+            end -= 1;
+        }
         let chunk = sequence.prompt[sequence.length..end].to_vec();
         let size = chunk.len();
         let is_last = end == sequence.prompt.len();
