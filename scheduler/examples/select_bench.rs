@@ -34,7 +34,9 @@ fn measure(snapshot: &Snapshot<()>, wish: &RouteWish) -> f64 {
 fn fleet(workers: u32) -> Snapshot<()> {
     let candidate = |index: u32| {
         let load = Arc::new(Load::new(64, Tick(0)));
-        (0..5).for_each(|_| load.reported(&Report { free_slots: 64, queued_tokens: index % 500, ..Report::default() }, Tick(0)));
+        (0..5).for_each(|_| {
+            load.reported(&Report { free_slots: 64, queued_tokens: index % 500, ..Report::default() }, Tick(0))
+        });
         let mut key = [0; 32];
         key[..4].copy_from_slice(&index.to_be_bytes());
         Arc::new(Candidate {

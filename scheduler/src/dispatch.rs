@@ -51,13 +51,18 @@ impl Scheduler {
     /// Refuses what this scheduler does not bring to workers.
     fn check_gateway(&self, job: &Job) -> Result<(), DispatchError> {
         let known = WalletId::try_from(&*job.gateway).is_ok_and(|gateway| self.config.gateways.contains(&gateway));
-        if known { Ok(()) } else { Err(refused(FaultCode::Unfunded, "this scheduler does not serve the order's gateway")) }
+        if known {
+            Ok(())
+        } else {
+            Err(refused(FaultCode::Unfunded, "this scheduler does not serve the order's gateway"))
+        }
     }
 
     /// For jobs of another process: the order must be signed by a gateway that is served here.
     pub(crate) fn check_order(&self, job: &Job) -> Result<(), DispatchError> {
         self.check_gateway(job)?;
-        let signed = <&[u8; 32]>::try_from(&*job.gateway).is_ok_and(|key| signing::verify(key, &job.order, &job.order_signature));
+        let signed = <&[u8; 32]>::try_from(&*job.gateway)
+            .is_ok_and(|key| signing::verify(key, &job.order, &job.order_signature));
         if signed { Ok(()) } else { Err(refused(FaultCode::Unfunded, "the order's signature is not its gateway's")) }
     }
 
@@ -82,9 +87,12 @@ impl Scheduler {
         self.budget.request(self.clock.now());
 
         for attempt in 1..=ATTEMPTS {
-            let (chosen, slot, others) = match self.choose(&artifact, &wish, demand, &tried, &operators, deadline).await {
+            let (chosen, slot, others) = match self.choose(&artifact, &wish, demand, &tried, &operators, deadline).await
+            {
                 Ok(chosen) => chosen,
-                Err(none) => return Err(last.map_or_else(|| none.into_error(), |fault| spent(attempt - 1, fault, deadline))),
+                Err(none) => {
+                    return Err(last.map_or_else(|| none.into_error(), |fault| spent(attempt - 1, fault, deadline)));
+                }
             };
             let candidate = Arc::clone(&chosen.candidate);
             let remaining = deadline.saturating_duration_since(Instant::now());
@@ -95,12 +103,21 @@ impl Scheduler {
             match self.try_once(&job, &chosen, Instant::now() + remaining / turns).await {
                 Ok((first, messages)) => {
                     trial.answered();
-                    let (track, clock, predicted) = (Arc::clone(&candidate.track), Arc::clone(&self.clock), chosen.predicted);
-                    let record = move |_: &Fault| track.failed(Failure::Broken, None, predicted, clock.now(), false, rand::random());
+                    let (track, clock, predicted) =
+                        (Arc::clone(&candidate.track), Arc::clone(&self.clock), chosen.predicted);
+                    let record = move |_: &Fault| {
+                        track.failed(Failure::Broken, None, predicted, clock.now(), false, rand::random())
+                    };
                     let held: (Slot, TaskTrackerToken) = (slot, counted);
-                    let events = JobStream::new(messages, Some(first), self.config.timing.stall, held).on_failure(record);
+                    let events =
+                        JobStream::new(messages, Some(first), self.config.timing.stall, held).on_failure(record);
                     let region = candidate.region.to_string();
-                    return Ok(Dispatched { worker: candidate.worker, region, attempts: attempt, events: events.boxed() });
+                    return Ok(Dispatched {
+                        worker: candidate.worker,
+                        region,
+                        attempts: attempt,
+                        events: events.boxed(),
+                    });
                 }
                 // Unsettled, the trial counts the time that the worker took.
                 Err(fault) if fault.code() == FaultCode::PastDeadline => return Err(DispatchError::Timeout),
@@ -111,7 +128,8 @@ impl Scheduler {
                 Err(fault) => {
                     trial.failed(&fault);
                     tracing::debug!(worker = %candidate.worker, attempt, %fault, request = %job.request_id, "an attempt failed");
-                    let exhausted = attempt == ATTEMPTS || Instant::now() >= deadline || !self.budget.take(self.clock.now());
+                    let exhausted =
+                        attempt == ATTEMPTS || Instant::now() >= deadline || !self.budget.take(self.clock.now());
                     if exhausted {
                         return Err(spent(attempt, fault, deadline));
                     }
@@ -119,7 +137,8 @@ impl Scheduler {
                     if others == 0 && fault.code() == FaultCode::Busy {
                         // Nobody else could take it, and a full worker is soon less full.
                         drop(slot);
-                        tokio::time::sleep(pause(attempt).min(deadline.saturating_duration_since(Instant::now()))).await;
+                        tokio::time::sleep(pause(attempt).min(deadline.saturating_duration_since(Instant::now())))
+                            .await;
                     } else {
                         tried.push(candidate.worker);
                         operators.push(candidate.operator);
@@ -175,7 +194,12 @@ impl Scheduler {
     }
 
     /// Brings the job to the worker and waits for its first event.
-    async fn try_once(&self, job: &Job, chosen: &Chosen<Handle>, until: Instant) -> Result<(Event, Messages<Event>), Fault> {
+    async fn try_once(
+        &self,
+        job: &Job,
+        chosen: &Chosen<Handle>,
+        until: Instant,
+    ) -> Result<(Event, Messages<Event>), Fault> {
         let run = async {
             let link = &chosen.candidate.handle.link;
             let mut messages = link.run(job).await.map_err(|error| match error {

@@ -141,7 +141,11 @@ impl Fleet {
                 draining: load.is_draining(),
             }
         };
-        members.values().filter(|member| member.listed.load(Relaxed) && !member.session.load.is_gone()).map(view).collect()
+        members
+            .values()
+            .filter(|member| member.listed.load(Relaxed) && !member.session.load.is_gone())
+            .map(view)
+            .collect()
     }
 
     /// Rebuilds the snapshots until `stop`.

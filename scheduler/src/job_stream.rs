@@ -14,6 +14,8 @@ use waybill_protocol::frame::{Event, EventKind, Fault, FaultCode, FrameError};
 /// How long the peer may take to end a stream after its last event.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
 
+type FailureReport = Box<dyn FnOnce(&Fault) + Send>;
+
 /// `G` is dropped with the stream: what the job held (its slot, its place in the count of jobs).
 pub(crate) struct JobStream<G: Send + 'static> {
     messages: Option<Messages<Event>>,
@@ -22,13 +24,21 @@ pub(crate) struct JobStream<G: Send + 'static> {
     stall: Duration,
     clock: Option<Pin<Box<Sleep>>>,
     waiting: bool,
-    on_failure: Option<Box<dyn FnOnce(&Fault) + Send>>,
+    on_failure: Option<FailureReport>,
     guard: Option<G>,
 }
 
 impl<G: Send + 'static> JobStream<G> {
     pub fn new(messages: Messages<Event>, first: Option<Event>, stall: Duration, guard: G) -> Self {
-        Self { messages: Some(messages), first, stall, clock: None, waiting: false, on_failure: None, guard: Some(guard) }
+        Self {
+            messages: Some(messages),
+            first,
+            stall,
+            clock: None,
+            waiting: false,
+            on_failure: None,
+            guard: Some(guard),
+        }
     }
 
     /// Called once if the job fails after its first event.
@@ -129,7 +139,9 @@ pub(crate) fn read_event(next: Option<Result<Event, MessageStreamError>>) -> Res
         Some(Ok(Event { kind: Some(EventKind::Fault(fault)) })) => Err(Refused::ByPeer(fault)),
         Some(Ok(Event { kind: None })) => broken(FaultCode::Protocol, "an event without content".into()),
         Some(Ok(event)) => Ok(event),
-        Some(Err(MessageStreamError::Frame(FrameError::Truncated))) => broken(FaultCode::Lost, "the stream ended inside an event".into()),
+        Some(Err(MessageStreamError::Frame(FrameError::Truncated))) => {
+            broken(FaultCode::Lost, "the stream ended inside an event".into())
+        }
         Some(Err(MessageStreamError::Frame(error))) => broken(FaultCode::Protocol, error.to_string()),
         Some(Err(MessageStreamError::Broken(error))) => broken(FaultCode::Lost, error.to_string()),
         None => broken(FaultCode::Lost, "the stream ended before the job".into()),

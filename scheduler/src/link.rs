@@ -1,9 +1,6 @@
 //! The scheduler's end of a worker session: an HTTP/2 client on the connection that the worker opened.
 
-use crate::{
-    messages::Messages,
-    wire::PROTOBUF,
-};
+use crate::{messages::Messages, wire::PROTOBUF};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{
@@ -109,11 +106,22 @@ impl Link {
         Ok(Messages::new(self.post("/run", job, StatusCode::OK).await?.into_body()))
     }
 
-    async fn post(&self, path: &'static str, message: &impl Message, expected: StatusCode) -> Result<Response<Incoming>, LinkError> {
+    async fn post(
+        &self,
+        path: &'static str,
+        message: &impl Message,
+        expected: StatusCode,
+    ) -> Result<Response<Incoming>, LinkError> {
         self.call(Method::POST, path, message.encode_to_vec().into(), expected).await
     }
 
-    async fn call(&self, method: Method, path: &'static str, body: Bytes, expected: StatusCode) -> Result<Response<Incoming>, LinkError> {
+    async fn call(
+        &self,
+        method: Method,
+        path: &'static str,
+        body: Bytes,
+        expected: StatusCode,
+    ) -> Result<Response<Incoming>, LinkError> {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = method;
         *request.uri_mut() = uri(path);
@@ -121,7 +129,11 @@ impl Link {
         let mut sender = self.sender.clone();
         sender.ready().await?;
         let response = sender.send_request(request).await?;
-        if response.status() == expected { Ok(response) } else { Err(LinkError::Status { path, status: response.status() }) }
+        if response.status() == expected {
+            Ok(response)
+        } else {
+            Err(LinkError::Status { path, status: response.status() })
+        }
     }
 }
 

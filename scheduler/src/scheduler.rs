@@ -147,7 +147,11 @@ impl Running {
 
 /// Binds the listeners and starts serving. Cancelling `shutdown` drains: nothing new is taken, jobs under way finish
 /// within `Timing::drain`, then sessions and connections close.
-pub async fn start(config: SchedulerConfig, deps: SchedulerDeps, shutdown: CancellationToken) -> Result<Running, SchedulerError> {
+pub async fn start(
+    config: SchedulerConfig,
+    deps: SchedulerDeps,
+    shutdown: CancellationToken,
+) -> Result<Running, SchedulerError> {
     let (listener, sessions) = bind(config.listen).await?;
     let private = match config.gateway_listen {
         Some(address) => Some(bind(address).await?),
@@ -155,12 +159,17 @@ pub async fn start(config: SchedulerConfig, deps: SchedulerDeps, shutdown: Cance
     };
     let gateways = private.as_ref().map(|(_, address)| *address);
     let scheduler = Arc::new(Scheduler::new(config, deps));
-    let task = tokio::spawn(serve_until(Arc::clone(&scheduler), listener, private.map(|(listener, _)| listener), shutdown));
+    let task =
+        tokio::spawn(serve_until(Arc::clone(&scheduler), listener, private.map(|(listener, _)| listener), shutdown));
     Ok(Running { scheduler, sessions, gateways, task })
 }
 
 /// `start`, then waits for the graceful end.
-pub async fn run(config: SchedulerConfig, deps: SchedulerDeps, shutdown: CancellationToken) -> Result<(), SchedulerError> {
+pub async fn run(
+    config: SchedulerConfig,
+    deps: SchedulerDeps,
+    shutdown: CancellationToken,
+) -> Result<(), SchedulerError> {
     start(config, deps, shutdown).await?.finished().await
 }
 
@@ -171,7 +180,12 @@ async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Schedule
     Ok((listener, bound))
 }
 
-async fn serve_until(scheduler: Arc<Scheduler>, listener: TcpListener, private: Option<TcpListener>, shutdown: CancellationToken) {
+async fn serve_until(
+    scheduler: Arc<Scheduler>,
+    listener: TcpListener,
+    private: Option<TcpListener>,
+    shutdown: CancellationToken,
+) {
     let connections = scheduler.config.limits.connections;
     let closing = CancellationToken::new();
     let serving = TaskTracker::new();

@@ -54,7 +54,11 @@ async fn healthz() -> &'static str {
 }
 
 async fn readyz(State(scheduler): Shared) -> Response {
-    if scheduler.is_draining() { (StatusCode::SERVICE_UNAVAILABLE, "draining").into_response() } else { "ready".into_response() }
+    if scheduler.is_draining() {
+        (StatusCode::SERVICE_UNAVAILABLE, "draining").into_response()
+    } else {
+        "ready".into_response()
+    }
 }
 
 async fn metrics(State(scheduler): Shared) -> Response {
@@ -71,7 +75,8 @@ async fn worker_session(State(scheduler): Shared, mut request: Request) -> Respo
     };
     if !asks(header::CONNECTION, "upgrade") || !asks(header::UPGRADE, UPGRADE) {
         let headers = [(header::UPGRADE, UPGRADE)];
-        return (StatusCode::UPGRADE_REQUIRED, headers, "a worker session needs HTTP/1.1 and Upgrade: waybill-h2").into_response();
+        return (StatusCode::UPGRADE_REQUIRED, headers, "a worker session needs HTTP/1.1 and Upgrade: waybill-h2")
+            .into_response();
     }
     if scheduler.is_draining() {
         return (StatusCode::SERVICE_UNAVAILABLE, "draining").into_response();

@@ -135,7 +135,8 @@ async fn admit(scheduler: &Arc<Scheduler>, io: Upgraded, ended: &CancellationTok
         gateways: config.gateways.iter().map(|gateway| gateway.0.to_vec().into()).collect(),
     };
     let hello = link.hello(&challenge).await?;
-    let worker = WorkerId::try_from(&*hello.worker).map_err(|_| SessionError::Malformed("the worker's key has not 32 bytes"))?;
+    let worker =
+        WorkerId::try_from(&*hello.worker).map_err(|_| SessionError::Malformed("the worker's key has not 32 bytes"))?;
     let message = signing::hello_message(&challenge.domain, &challenge.nonce);
     if !signing::verify(&worker.0, &message, &hello.signature) {
         return Err(SessionError::Signature(worker));
@@ -186,7 +187,8 @@ fn models(hello: &Hello, most: usize) -> Result<Vec<Model>, SessionError> {
     }
     let mut seen = HashSet::new();
     let read = |offer: &ModelOffer| {
-        let artifact = ArtifactId::try_from(&*offer.artifact).map_err(|_| SessionError::Malformed("an artifact's hash has not 32 bytes"))?;
+        let artifact = ArtifactId::try_from(&*offer.artifact)
+            .map_err(|_| SessionError::Malformed("an artifact's hash has not 32 bytes"))?;
         if !seen.insert(artifact) {
             return Err(SessionError::Malformed("an artifact is offered twice"));
         }
@@ -254,7 +256,9 @@ async fn deliver_acks(session: &Session, mut acks: mpsc::Receiver<Ack>) -> Sessi
         .for_each_concurrent(ACKS_AT_ONCE, |ack| async move {
             match timeout(ACK_TIMEOUT, session.link.acknowledge(&ack)).await {
                 Ok(Ok(())) => {}
-                Ok(Err(reason)) => tracing::debug!(worker = %session.worker, %reason, "a countersignature did not arrive"),
+                Ok(Err(reason)) => {
+                    tracing::debug!(worker = %session.worker, %reason, "a countersignature did not arrive")
+                }
                 Err(_) => tracing::debug!(worker = %session.worker, "a countersignature was not taken in time"),
             }
         })

@@ -68,7 +68,8 @@ async fn the_only_worker_is_asked_again_when_it_was_full_and_not_when_it_failed(
 #[tokio::test]
 async fn many_requests_at_once_all_find_the_few_slots_in_turn() {
     let network = Network::start().await;
-    let workers = [network.worker(WORSE, 2, Behaviour::Answer(3)).await, network.worker(WORSE, 2, Behaviour::Answer(3)).await];
+    let workers =
+        [network.worker(WORSE, 2, Behaviour::Answer(3)).await, network.worker(WORSE, 2, Behaviour::Answer(3)).await];
     let scheduler = &network.running.scheduler;
     let requests = (0..200).map(|_| async {
         let dispatched = scheduler.dispatch(network.job(), RouteWish::default()).await.unwrap();
@@ -99,7 +100,9 @@ async fn three_attempts_at_three_workers_and_no_more() {
         workers.push(network.worker(WORSE, 4, Behaviour::Fault(FaultCode::Internal)).await);
     }
     let outcome = within(network.running.scheduler.dispatch(network.job(), RouteWish::default())).await;
-    assert!(matches!(outcome, Err(DispatchError::Exhausted { attempts: 3, last }) if last.code() == FaultCode::Internal));
+    assert!(
+        matches!(outcome, Err(DispatchError::Exhausted { attempts: 3, last }) if last.code() == FaultCode::Internal)
+    );
     let mut tried: Vec<u32> = workers.iter().map(|worker| worker.jobs()).collect();
     tried.sort_unstable();
     assert_eq!(tried, [0, 0, 1, 1, 1]);

@@ -64,7 +64,8 @@ fn simulate(speeds: &[f32], choose: impl Fn(&Snapshot<()>, Tick, &mut SmallRng) 
             next_report = now + 1.0;
             for (index, worker) in fleet.iter().enumerate() {
                 let queued = (free_at[index] - now).max(0.0) * f64::from(speeds[index]);
-                let (active, free_slots) = (running[index].len() as u32, 1_000 - running[index].len().min(1_000) as u32);
+                let (active, free_slots) =
+                    (running[index].len() as u32, 1_000 - running[index].len().min(1_000) as u32);
                 let report = Report {
                     received_jobs: received[index],
                     queued_tokens: queued as u32,
@@ -238,8 +239,22 @@ struct Case {
 fn cases() -> impl Strategy<Value = Case> {
     let worker = (0_u8..3, 1_u16..200, prop::bool::weighted(0.8), prop::bool::weighted(0.2), prop::bool::weighted(0.2));
     let few = |most| prop::collection::vec(0_u8..40, 0..most);
-    (prop::collection::vec(worker, 0..40), prop::collection::vec(0_u8..4, 0..3), few(4), few(6), prop::option::of(1_u32..200), any::<u64>())
-        .prop_map(|(workers, regions, only, ignore, max_rtt_ms, seed)| Case { workers, regions, only, ignore, max_rtt_ms, seed })
+    (
+        prop::collection::vec(worker, 0..40),
+        prop::collection::vec(0_u8..4, 0..3),
+        few(4),
+        few(6),
+        prop::option::of(1_u32..200),
+        any::<u64>(),
+    )
+        .prop_map(|(workers, regions, only, ignore, max_rtt_ms, seed)| Case {
+            workers,
+            regions,
+            only,
+            ignore,
+            max_rtt_ms,
+            seed,
+        })
 }
 
 proptest! {

@@ -35,7 +35,8 @@ async fn an_admitted_worker_learns_its_lines_runs_jobs_and_gets_countersignature
     let events: Vec<_> = within(dispatched.events.collect()).await;
     assert_eq!(events, [Ok(text("0 ")), Ok(text("1 ")), Ok(closed())]);
 
-    let ack = Ack { worker: id.0.to_vec().into(), receipt_hash: vec![1; 32].into(), gateway_signature: vec![2; 64].into() };
+    let ack =
+        Ack { worker: id.0.to_vec().into(), receipt_hash: vec![1; 32].into(), gateway_signature: vec![2; 64].into() };
     scheduler.acknowledge(ack.clone()).await;
     let mut acks = worker.probe.acks.subscribe();
     assert_eq!(*within(acks.wait_for(|acks| !acks.is_empty())).await.unwrap(), [ack]);

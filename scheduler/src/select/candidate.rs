@@ -101,7 +101,15 @@ impl Track {
     }
 
     /// `retry_after`: the worker's own word on when to come back.
-    pub fn failed(&self, failure: Failure, retry_after: Option<Duration>, predicted: f64, now: Tick, probe: bool, jitter: f64) {
+    pub fn failed(
+        &self,
+        failure: Failure,
+        retry_after: Option<Duration>,
+        predicted: f64,
+        now: Tick,
+        probe: bool,
+        jitter: f64,
+    ) {
         let penalty = retry_after.map_or(FAILURE_PENALTY, |wait| wait.min(LONGEST_PENALTY));
         self.slow.observe(penalty.as_secs_f64() / predicted.max(SHORTEST_PREDICTION_S), now);
         self.breaker.failed(now, failure, probe, jitter);

@@ -177,10 +177,11 @@ impl<H> Snapshot<H> {
     /// Draws two candidates with probability proportional to capacity and takes the cheaper one.
     pub fn choose(&self, query: &Query<'_>, rng: &mut impl Rng) -> Result<Chosen<H>, NoChoice> {
         let first_try = query.tried.is_empty();
-        if first_try && rng.random_bool(EXPLORE) {
-            if let Some(chosen) = self.newcomer(query, rng) {
-                return Ok(chosen);
-            }
+        if first_try
+            && rng.random_bool(EXPLORE)
+            && let Some(chosen) = self.newcomer(query, rng)
+        {
+            return Ok(chosen);
         }
         // A probe that somebody else takes in the same moment is a reason to draw again, not to fail.
         for _ in 0..DRAWS {

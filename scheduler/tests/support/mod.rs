@@ -5,7 +5,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use http_body_util::{BodyExt, Empty, Full, StreamBody, combinators::BoxBody};
-use hyper::{Method, Request, Response, StatusCode, body::{Frame, Incoming}, header, service::service_fn};
+use hyper::{
+    Method, Request, Response, StatusCode,
+    body::{Frame, Incoming},
+    header,
+    service::service_fn,
+};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use prost::Message;
 use solana_keypair::Keypair;
@@ -17,17 +22,22 @@ use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
-use tokio::{net::TcpStream, sync::{Notify, watch}};
+use tokio::{
+    net::TcpStream,
+    sync::{Notify, watch},
+};
 use tokio_util::sync::CancellationToken;
 use waybill_protocol::{
     ArtifactId, WalletId, WorkerId,
     frame::{
-        Ack, Challenge, Chat, Closed, Event, EventKind, Fault, FaultCode, Hello, Input, InputKind, Job, LineState, ModelOffer,
-        Report, TextDelta, Turn, Welcome, encode,
+        Ack, Challenge, Chat, Closed, Event, EventKind, Fault, FaultCode, Hello, Input, InputKind, Job, LineState,
+        ModelOffer, Report, TextDelta, Turn, Welcome, encode,
     },
     signing,
 };
-use waybill_scheduler::{LineStates, NodeView, Registry, Running, SchedulerConfig, SchedulerDeps, start, time::SystemClock};
+use waybill_scheduler::{
+    LineStates, NodeView, Registry, Running, SchedulerConfig, SchedulerDeps, start, time::SystemClock,
+};
 
 pub const DOMAIN: [u8; 8] = *b"testnet!";
 pub const ARTIFACT: ArtifactId = ArtifactId([7; 32]);
@@ -185,7 +195,13 @@ pub struct TestWorker {
 
 impl TestWorker {
     /// `sign_as`: another key than the one that `Hello` names.
-    pub async fn dial(address: SocketAddr, key: Keypair, sign_as: Option<Keypair>, slots: u32, behaviour: Behaviour) -> Self {
+    pub async fn dial(
+        address: SocketAddr,
+        key: Keypair,
+        sign_as: Option<Keypair>,
+        slots: u32,
+        behaviour: Behaviour,
+    ) -> Self {
         let id = WorkerId(key.pubkey().to_bytes());
         let stop = CancellationToken::new();
         let probe = Probe {
@@ -315,14 +331,15 @@ impl Served {
                 if let Some(raw) = raw {
                     return Response::new(Full::new(raw).boxed());
                 }
-                let reports = stream::unfold((self.probe.report.subscribe(), true), |(mut reports, first)| async move {
-                    if !first {
-                        // A worker repeats itself every second.
-                        let _ = tokio::time::timeout(Duration::from_secs(1), reports.changed()).await;
-                    }
-                    let report = encode(&*reports.borrow_and_update());
-                    Some((report, (reports, false)))
-                });
+                let reports =
+                    stream::unfold((self.probe.report.subscribe(), true), |(mut reports, first)| async move {
+                        if !first {
+                            // A worker repeats itself every second.
+                            let _ = tokio::time::timeout(Duration::from_secs(1), reports.changed()).await;
+                        }
+                        let report = encode(&*reports.borrow_and_update());
+                        Some((report, (reports, false)))
+                    });
                 Response::new(streamed(reports))
             }
             (Method::POST, "/ack") => {
@@ -385,19 +402,21 @@ impl Served {
                 let _guard = guard;
                 std::future::pending().await
             }
-            Behaviour::Gate(open) => Response::new(streamed(stream::unfold((0, guard, open), |(step, guard, open)| async move {
-                match step {
-                    0 => Some((encode(&text("begun")), (1, guard, open))),
-                    1 => {
-                        open.notified().await;
-                        Some((encode(&closed()), (2, guard, open)))
+            Behaviour::Gate(open) => {
+                Response::new(streamed(stream::unfold((0, guard, open), |(step, guard, open)| async move {
+                    match step {
+                        0 => Some((encode(&text("begun")), (1, guard, open))),
+                        1 => {
+                            open.notified().await;
+                            Some((encode(&closed()), (2, guard, open)))
+                        }
+                        _ => {
+                            guard.finish();
+                            None
+                        }
                     }
-                    _ => {
-                        guard.finish();
-                        None
-                    }
-                }
-            }))),
+                })))
+            }
             Behaviour::Flood => {
                 let produced = self.probe.produced.clone();
                 let piece = "x".repeat(8 << 10);
