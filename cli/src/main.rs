@@ -3,7 +3,10 @@
 mod args;
 mod commands;
 mod context;
+mod genesis;
 mod output;
+mod progress;
+mod services;
 mod up;
 
 use clap::Parser;

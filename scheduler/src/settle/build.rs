@@ -7,7 +7,7 @@ use waybill_mechanism::{
     message::{Line, Receipt},
 };
 use waybill_protocol::WalletId;
-use waybill_store::{BatchId, LineLeaf, NewBatch, ReceiptLeaf, StoreError, StoredReceipt};
+use waybill_store::{BatchId, Charge, LineLeaf, NewBatch, ReceiptLeaf};
 
 /// Bounds of one shard, the settlement program's.
 const MAX_RECEIPTS: usize = settlement::constants::MAX_RECEIPTS as usize;
@@ -15,8 +15,8 @@ const MAX_LINES: usize = settlement::constants::MAX_LINES as usize;
 
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    #[error(transparent)]
-    Store(#[from] StoreError),
+    #[error("receipt {receipt_id} cannot be read: {reason}")]
+    Malformed { receipt_id: String, reason: String },
     #[error("the trees of epoch {epoch} cannot be built: {source}")]
     Merkle { epoch: u32, source: MerkleError },
     /// The ledger let a receipt through that does not continue its line: a defect, nothing is posted.
@@ -25,8 +25,8 @@ pub enum BuildError {
 }
 
 /// Cuts receipts in settlement order (worker, line key, seq) into shards and builds their trees.
-pub fn build_batches(gateway: WalletId, epoch: u32, receipts: &[StoredReceipt], uri: &str, now_ms: u64) -> Result<Vec<NewBatch>, BuildError> {
-    let parsed = receipts.iter().map(StoredReceipt::parse).collect::<Result<Vec<_>, _>>()?;
+pub fn build_batches(gateway: WalletId, epoch: u32, receipts: &[Charge], uri: &str, now_ms: u64) -> Result<Vec<NewBatch>, BuildError> {
+    let parsed = receipts.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
     cut(&parsed)
         .into_iter()
         .enumerate()
@@ -36,6 +36,11 @@ pub fn build_batches(gateway: WalletId, epoch: u32, receipts: &[StoredReceipt], 
             build_shard(id, &receipts[range.clone()], &parsed[range], uri, now_ms)
         })
         .collect()
+}
+
+fn parse(charge: &Charge) -> Result<Receipt, BuildError> {
+    Receipt::from_bytes(&charge.receipt)
+        .map_err(|e| BuildError::Malformed { receipt_id: charge.receipt_id.clone(), reason: e.to_string() })
 }
 
 /// Ranges of receipts that fit one shard each, by both bounds.
@@ -56,7 +61,7 @@ fn cut(receipts: &[Receipt]) -> Vec<std::ops::Range<usize>> {
     shards
 }
 
-fn build_shard(id: BatchId, stored: &[StoredReceipt], receipts: &[Receipt], uri: &str, now_ms: u64) -> Result<NewBatch, BuildError> {
+fn build_shard(id: BatchId, stored: &[Charge], receipts: &[Receipt], uri: &str, now_ms: u64) -> Result<NewBatch, BuildError> {
     let merkle_error = |source| BuildError::Merkle { epoch: id.epoch, source };
     let mut data = Sha256::new();
     let mut receipt_leaves = Vec::with_capacity(stored.len());
@@ -87,7 +92,7 @@ fn build_shard(id: BatchId, stored: &[StoredReceipt], receipts: &[Receipt], uri:
 }
 
 /// One line per run of receipts with equal line key.
-fn lines_of(epoch: u32, stored: &[StoredReceipt], receipts: &[Receipt]) -> Result<Vec<LineLeaf>, BuildError> {
+fn lines_of(epoch: u32, stored: &[Charge], receipts: &[Receipt]) -> Result<Vec<LineLeaf>, BuildError> {
     let mut leaves = Vec::new();
     let mut start = 0;
     for run in receipts.chunk_by(|a, b| a.line_key == b.line_key) {

@@ -12,7 +12,7 @@ use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 use waybill_chain::{Catalogue, ChainError, Outbox, View};
 use waybill_protocol::WalletId;
-use waybill_store::{Store, StoreError, StoredReceipt};
+use waybill_store::{Charge, Store, StoreError};
 
 /// Money decisions are refused on a view of the chain older than this.
 const STALE_AFTER: Duration = Duration::from_secs(60);
@@ -97,8 +97,8 @@ impl Settler {
         Ok(())
     }
 
-    async fn receipts(&self, epoch: u32) -> Result<Vec<StoredReceipt>, StoreError> {
-        let mut all: Vec<StoredReceipt> = Vec::new();
+    async fn receipts(&self, epoch: u32) -> Result<Vec<Charge>, StoreError> {
+        let mut all: Vec<Charge> = Vec::new();
         loop {
             let page = self.store.receipts_of_epoch(self.config.gateway, epoch, all.last(), PAGE).await?;
             let last = page.len() < PAGE as usize;
