@@ -95,7 +95,7 @@ async fn unknown_url(method: Method, uri: Uri) -> ApiError {
 }
 
 async fn wrong_method(method: Method, path: Option<MatchedPath>, uri: Uri) -> ApiError {
-    let path = path.as_ref().map_or(uri.path(), MatchedPath::as_str);
+    let path = path.as_ref().map_or_else(|| uri.path(), MatchedPath::as_str);
     ApiError::new(Kind::MethodNotAllowed, format!("Not allowed to {method} on {path}."))
 }
 

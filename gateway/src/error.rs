@@ -229,7 +229,6 @@ impl IntoResponse for ApiError {
                 headers.insert(RETRY_AFTER, millis.div_ceil(1000).into());
             }
         }
-        response.extensions_mut().insert(FailedAs(self.kind));
         response
     }
 }
@@ -238,10 +237,6 @@ impl IntoResponse for ApiError {
 fn jittered(wait: Duration) -> Duration {
     wait.mul_f64(rand::rng().random_range(0.8..=1.2))
 }
-
-/// Left on a failed response for the log and the metrics.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct FailedAs(#[allow(dead_code, reason = "read through Debug by the request log")] pub Kind);
 
 #[cfg(test)]
 mod tests {

@@ -63,7 +63,7 @@ impl Rows {
         }
         self.dims = dims;
         let row_bytes = dims as usize * 4;
-        if values.len() % row_bytes != 0 || self.values.len() + values.len() > row_bytes * self.rows {
+        if !values.len().is_multiple_of(row_bytes) || self.values.len() + values.len() > row_bytes * self.rows {
             return Err("more or less vectors than inputs");
         }
         if !floats(values).all(f32::is_finite) {

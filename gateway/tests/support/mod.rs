@@ -148,11 +148,14 @@ impl Garbage {
     ];
 }
 
+/// Next `seq` and `cum_nc` so far, by epoch and line key.
+type Lines = HashMap<(u32, [u8; 32]), (u32, u64)>;
+
 /// Scheduler and worker in one: a key, its lines, and what it was told to do.
 pub struct FakeWorkers {
     pub key: Keypair,
     pub conduct: Mutex<Conduct>,
-    lines: Mutex<HashMap<(u32, [u8; 32]), (u32, u64)>>,
+    lines: Mutex<Lines>,
     pub acks: Mutex<Vec<Ack>>,
     /// Streams of events that exist: 0 once all work ended or was cancelled.
     pub open: Arc<AtomicUsize>,
