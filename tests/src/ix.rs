@@ -266,27 +266,15 @@ pub mod market_ix {
     }
 
     pub fn accept_authority(new_authority: Pubkey) -> Instruction {
-        instruction(
-            ID,
-            &accounts::AcceptAuthority { new_authority, config: config() },
-            &data::AcceptAuthority {},
-        )
+        instruction(ID, &accounts::AcceptAuthority { new_authority, config: config() }, &data::AcceptAuthority {})
     }
 
     pub fn pause(authority: Pubkey, flags: u16) -> Instruction {
-        instruction(
-            ID,
-            &accounts::Pause { authority, config: config() },
-            &data::Pause { args: PauseArgs { flags } },
-        )
+        instruction(ID, &accounts::Pause { authority, config: config() }, &data::Pause { args: PauseArgs { flags } })
     }
 
     pub fn resume(authority: Pubkey, flags: u16) -> Instruction {
-        instruction(
-            ID,
-            &accounts::Resume { authority, config: config() },
-            &data::Resume { args: ResumeArgs { flags } },
-        )
+        instruction(ID, &accounts::Resume { authority, config: config() }, &data::Resume { args: ResumeArgs { flags } })
     }
 
     pub fn register_party(payer: Pubkey, owner: Pubkey, role: Role) -> Instruction {
@@ -405,11 +393,7 @@ pub mod market_ix {
     }
 
     pub fn revoke_node(operator: Pubkey, worker: Pubkey) -> Instruction {
-        instruction(
-            ID,
-            &accounts::RevokeNode { operator, node: seeds::find_node(&worker).0 },
-            &data::RevokeNode {},
-        )
+        instruction(ID, &accounts::RevokeNode { operator, node: seeds::find_node(&worker).0 }, &data::RevokeNode {})
     }
 
     pub fn post_offer(
@@ -513,9 +497,7 @@ pub mod market_ix {
                 snapshot: seeds::find_snapshot(&roll.container, roll.stage, roll.pricing_epoch).0,
                 system_program: SYSTEM,
             },
-            &data::RollContainer {
-                args: RollContainerArgs { stage: roll.stage, pricing_epoch: roll.pricing_epoch },
-            },
+            &data::RollContainer { args: RollContainerArgs { stage: roll.stage, pricing_epoch: roll.pricing_epoch } },
         );
         let others = roll.stages.iter().filter(|other| other.market != stage.market);
         built.accounts.extend(others.map(|other| {

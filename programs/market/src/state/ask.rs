@@ -52,10 +52,7 @@ impl Ask {
     pub fn post(&mut self, want_nc: u64, now: i64, params: &MarketParams) -> Result<(u64, u32)> {
         let current = params.pricing_epoch(now)?;
         let effective = params.ask_epoch(now)?;
-        require!(
-            self.pending_epoch <= current || self.pending_epoch >= effective,
-            MarketError::AskFrozen
-        );
+        require!(self.pending_epoch <= current || self.pending_epoch >= effective, MarketError::AskFrozen);
         self.value_nc = self.at(current);
         self.pending_nc = step_ask(self.value_nc, want_nc, params.step_up_bps, params.step_down_bps, u64::MAX)
             .map_err(|_| MarketError::Overflow)?;

@@ -47,16 +47,11 @@ pub struct MarketParams {
 impl MarketParams {
     /// Refuses values outside the compiled bounds.
     pub fn validate(&self) -> Result<()> {
-        let shares: u32 = [
-            self.fee_bps,
-            self.kappa_vendor_bps,
-            self.kappa_oem_bps,
-            self.kappa_weaver_bps,
-            self.beta_max_bps,
-        ]
-        .iter()
-        .map(|share| u32::from(*share))
-        .sum();
+        let shares: u32 =
+            [self.fee_bps, self.kappa_vendor_bps, self.kappa_oem_bps, self.kappa_weaver_bps, self.beta_max_bps]
+                .iter()
+                .map(|share| u32::from(*share))
+                .sum();
         require!(
             shares < 10_000
                 && self.fee_bps <= FEE_MAX_BPS
@@ -155,7 +150,6 @@ impl MarketConfig {
         self.params.validate()
     }
 }
-
 
 #[cfg(test)]
 pub(crate) mod tests {

@@ -28,7 +28,8 @@ mod tests {
     fn a_region_has_one_spelling() {
         assert!(validate(b"eu-central\0\0").is_ok());
         assert!(validate(b"twelve-bytes").is_ok());
-        for bad in [b"\0\0\0\0\0\0\0\0\0\0\0\0", b"EU\0\0\0\0\0\0\0\0\0\0", b"eu\0x\0\0\0\0\0\0\0\0", b"eu central\0\0"] {
+        for bad in [b"\0\0\0\0\0\0\0\0\0\0\0\0", b"EU\0\0\0\0\0\0\0\0\0\0", b"eu\0x\0\0\0\0\0\0\0\0", b"eu central\0\0"]
+        {
             assert_eq!(validate(bad).unwrap_err(), MarketError::BadRegion.into());
         }
     }

@@ -52,10 +52,7 @@ pub struct InitCoin<'info> {
 
 impl InitCoin<'_> {
     pub(crate) fn validate(&self, args: &InitCoinArgs) -> Result<()> {
-        require!(
-            may_initialise(self.program_data.upgrade_authority_address, self.payer.key),
-            CoinError::NotDeployer
-        );
+        require!(may_initialise(self.program_data.upgrade_authority_address, self.payer.key), CoinError::NotDeployer);
         require!(args.authorities.complete(), CoinError::DefaultKey);
         // config and mint are created here; program, program data, token and system program are checked by type.
         Ok(())

@@ -2,13 +2,7 @@
 
 use anchor_lang::prelude::*;
 
-use crate::{
-    authority::pause as flags,
-    error::CoinError,
-    events::PauseChanged,
-    seeds,
-    state::CoinConfig,
-};
+use crate::{authority::pause as flags, error::CoinError, events::PauseChanged, seeds, state::CoinConfig};
 
 /// Arguments of `resume`.
 #[derive(AnchorSerialize, AnchorDeserialize, Clone, Copy, Debug)]

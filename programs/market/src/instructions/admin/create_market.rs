@@ -71,10 +71,7 @@ impl CreateMarket<'_> {
                 && (args.floor_nc..=args.reserve_nc).contains(&args.base_nc),
             MarketError::BaseOutOfBounds
         );
-        require!(
-            args.tick0_nc > 0 && (1..=10_000).contains(&args.tick_ratio_bps),
-            MarketError::ParamOutOfBounds
-        );
+        require!(args.tick0_nc > 0 && (1..=10_000).contains(&args.tick_ratio_bps), MarketError::ParamOutOfBounds);
         Ok(())
     }
 }
@@ -103,13 +100,6 @@ pub(crate) fn handler(ctx: Context<CreateMarket>, args: CreateMarketArgs) -> Res
     });
     let seq = market.next_seq()?;
     market.invariant()?;
-    emit!(MarketCreated {
-        account,
-        seq,
-        id: args.id,
-        class: args.class,
-        region: args.region,
-        base_nc: args.base_nc,
-    });
+    emit!(MarketCreated { account, seq, id: args.id, class: args.class, region: args.region, base_nc: args.base_nc });
     Ok(())
 }

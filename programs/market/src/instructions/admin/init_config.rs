@@ -46,10 +46,7 @@ pub struct InitConfig<'info> {
 impl InitConfig<'_> {
     /// The configuration is created here; mint, program, program data and system program are checked by attributes.
     pub(crate) fn validate(&self, args: &InitConfigArgs) -> Result<()> {
-        require!(
-            may_initialise(self.program_data.upgrade_authority_address, self.payer.key),
-            MarketError::NotDeployer
-        );
+        require!(may_initialise(self.program_data.upgrade_authority_address, self.payer.key), MarketError::NotDeployer);
         require!(args.authorities.complete() && args.slasher != Pubkey::default(), MarketError::DefaultKey);
         args.params.validate()
     }

@@ -50,13 +50,6 @@ pub(crate) fn handler(ctx: Context<SetBase>, args: SetBaseArgs) -> Result<()> {
     let old_nc = market.set_base(args.base_nc, pricing_epoch, params)?;
     let seq = market.next_seq()?;
     market.invariant()?;
-    emit!(BaseSet {
-        account,
-        seq,
-        actor: ctx.accounts.admin.key(),
-        pricing_epoch,
-        old_nc,
-        base_nc: args.base_nc,
-    });
+    emit!(BaseSet { account, seq, actor: ctx.accounts.admin.key(), pricing_epoch, old_nc, base_nc: args.base_nc });
     Ok(())
 }

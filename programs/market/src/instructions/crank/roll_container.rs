@@ -10,7 +10,8 @@ use crate::{
     events::SnapshotFrozen,
     seeds,
     state::{
-        Artifact, Ask, Container, ContainerState, Market, MarketConfig, MarketParams, Party, Payees, Role, SplitSnapshot,
+        Artifact, Ask, Container, ContainerState, Market, MarketConfig, MarketParams, Party, Payees, Role,
+        SplitSnapshot,
     },
 };
 
@@ -71,10 +72,7 @@ impl RollContainer<'_> {
     pub(crate) fn validate(&self, args: &RollContainerArgs) -> Result<()> {
         self.config.require_running(pause::BIDS)?;
         let params = &self.config.params;
-        require!(
-            params.may_freeze(args.pricing_epoch, Clock::get()?.unix_timestamp)?,
-            MarketError::WrongPricingEpoch
-        );
+        require!(params.may_freeze(args.pricing_epoch, Clock::get()?.unix_timestamp)?, MarketError::WrongPricingEpoch);
         require!(self.container.state == ContainerState::Active, MarketError::ContainerRetired);
         let stage = self.container.stage(args.stage)?;
         require!(self.artifact.hash == stage.artifact, MarketError::WrongAccount);
@@ -134,14 +132,7 @@ impl RollContainer<'_> {
 }
 
 /// Checks that a payee's accounts are its own and that its stake answers for it.
-fn payee(
-    party: &Party,
-    ask: &Ask,
-    owner: Pubkey,
-    role: Role,
-    subject: &[u8; 32],
-    params: &MarketParams,
-) -> Result<()> {
+fn payee(party: &Party, ask: &Ask, owner: Pubkey, role: Role, subject: &[u8; 32], params: &MarketParams) -> Result<()> {
     require!(party.owner == owner && party.role == role, MarketError::WrongAccount);
     require!(ask.role == role && ask.subject == *subject, MarketError::WrongAccount);
     party.require_in_good_standing(params)
@@ -163,11 +154,8 @@ pub(crate) fn handler<'info>(ctx: Context<'info, RollContainer<'info>>, args: Ro
     let (base_nc, stack, bps) = accounts.price(&args, &costs)?;
     let account = accounts.snapshot.key();
     let container = accounts.container.id;
-    let payees = Payees {
-        vendor: accounts.artifact.vendor,
-        oem: accounts.artifact.oem,
-        weaver: accounts.container.creator,
-    };
+    let payees =
+        Payees { vendor: accounts.artifact.vendor, oem: accounts.artifact.oem, weaver: accounts.container.creator };
     let artifact = accounts.artifact.hash;
     let rent_payer = accounts.payer.key();
     let snapshot = &mut ctx.accounts.snapshot;

@@ -63,10 +63,7 @@ impl RegisterArtifact<'_> {
         self.config.require_running(pause::REGISTRATION)?;
         self.party.require_in_good_standing(&self.config.params)?;
         require!(args.size > 0, MarketError::ZeroAmount);
-        require!(
-            (1..=MAX_NAME).contains(&args.name.len()) && args.licence.len() <= MAX_LICENCE,
-            MarketError::BadName
-        );
+        require!((1..=MAX_NAME).contains(&args.name.len()) && args.licence.len() <= MAX_LICENCE, MarketError::BadName);
         Ok(())
     }
 }
