@@ -1,8 +1,8 @@
 //! The settlement program: prepaid channels, epoch batches under Merkle-sum roots, claims split by the frozen
 //! snapshot, and earnings. No gateway chooses a split, and no role needs SOL to be paid.
 //!
-//! Where the money is, each place a token account whose balance equals what the program records:
-//! channel vault → gateway vault → batch vault → pool → earnings' owners, audits, treasury, insurance, or burned.
+//! Where the money is, each place a token account whose balance equals what the program records: channel vault →
+//! gateway vault → batch vault → pool → owners of earnings, audits, treasury, insurance, or burned.
 #![allow(clippy::result_large_err)] // Anchor's error type
 
 use anchor_lang::prelude::*;

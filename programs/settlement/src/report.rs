@@ -1,5 +1,5 @@
-//! Reports an event by calling this program itself, where no log limit cuts it. The same bytes as Anchor's `emit_cpi!`, at
-//! a third of its compute: the data is written once, into one buffer.
+//! Reports an event by calling this program itself, where no log limit cuts it. The same bytes as Anchor's `emit_cpi!`
+//! for less compute: the data is written once, into one buffer.
 
 use anchor_lang::{
     Event,

@@ -54,9 +54,15 @@ impl Parties<'_, '_> {
 
         let (consumer, gateway, mint) = (channel.consumer, channel.gateway, channel.mint);
         let (open_slot, bump) = (channel.open_slot.to_le_bytes(), [channel.bump]);
-        let seeds: [&[u8]; 6] =
-            [seeds::CHANNEL, consumer.as_ref(), gateway.as_ref(), mint.as_ref(), &open_slot, &bump];
-        token::transfer(token_program, channel_token, gateway_token, channel.to_account_info(), &seeds, claim.moved.delta_aic)?;
+        let seeds: [&[u8]; 6] = [seeds::CHANNEL, consumer.as_ref(), gateway.as_ref(), mint.as_ref(), &open_slot, &bump];
+        token::transfer(
+            token_program,
+            channel_token,
+            gateway_token,
+            channel.to_account_info(),
+            &seeds,
+            claim.moved.delta_aic,
+        )?;
         Ok(ChannelSettled {
             channel: channel.key(),
             gateway_vault: gateway_vault.key(),

@@ -1,5 +1,6 @@
 //! Finds the instruction directly before this one in the transaction, without copying. Together with
-//! `waybill_mechanism::precompile` this is the whole signature check: if Solana changes the ed25519 program, it changes here.
+//! `waybill_mechanism::precompile` this is the whole signature check: if Solana changes the ed25519 program, it changes
+//! here.
 
 use anchor_lang::{prelude::*, solana_program::instruction::get_stack_height};
 

@@ -5,7 +5,8 @@ use anchor_spl::associated_token::get_associated_token_address as ata;
 use coin::authority::{AuthorityRole, pause};
 use market::state::{Party, Role};
 use settlement::{
-    accounts, error::SettleError,
+    accounts,
+    error::SettleError,
     events::{ChannelClosed, EarningsWithdrawn},
     instruction,
     instructions::{OpenChannelArgs, ProposeAuthorityArgs, TopUpGatewayArgs},

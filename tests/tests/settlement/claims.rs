@@ -1,6 +1,9 @@
 //! Batches, claims and the sweep: who can take what, when, and how often.
 
-use anchor_lang::{error::ErrorCode, prelude::{AccountMeta, Pubkey}};
+use anchor_lang::{
+    error::ErrorCode,
+    prelude::{AccountMeta, Pubkey},
+};
 use coin::state::VaultKind;
 use market::state::{Node, Party, Role, SplitSnapshot};
 use settlement::{
@@ -11,7 +14,11 @@ use settlement::{
 };
 use solana_signer::Signer;
 use waybill_mechanism::{amount::pricing_epoch, merkle::Node as Sibling};
-use waybill_tests::{Refused, Sent, assert_refused, ix::{read_only, swap}, key};
+use waybill_tests::{
+    Refused, Sent, assert_refused,
+    ix::{read_only, swap},
+    key,
+};
 
 use crate::desk::*;
 
@@ -182,8 +189,7 @@ fn a_line_of_another_epoch_is_refused() {
 
 #[test]
 fn the_snapshot_must_price_the_line() {
-    let changes: [fn(&mut SplitSnapshot); 3] =
-        [|s| s.stage = 1, |s| s.pricing_epoch += 1, |s| s.container[0] ^= 1];
+    let changes: [fn(&mut SplitSnapshot); 3] = [|s| s.stage = 1, |s| s.pricing_epoch += 1, |s| s.container[0] ^= 1];
     for change in changes {
         let (mut desk, shard) = Desk::finalized(&[1_000], NONE);
         desk.rewrite(snapshot_of(&desk, &shard), change);
@@ -252,7 +258,9 @@ fn s12_payees_come_complete_in_order_and_writable() {
 fn one_owner_may_be_several_payees() {
     let (mut desk, shard) = Desk::finalized(&[1_000], NONE);
     let vendor = desk.net.vendor.pubkey();
-    desk.rewrite(snapshot_of(&desk, &shard), |s: &mut SplitSnapshot| (s.payees.oem, s.payees.weaver) = (vendor, vendor));
+    desk.rewrite(snapshot_of(&desk, &shard), |s: &mut SplitSnapshot| {
+        (s.payees.oem, s.payees.weaver) = (vendor, vendor)
+    });
     desk.claim(&shard, 0).unwrap();
     assert_eq!(desk.earned(&desk.net.vendor), 3 * (20_000 * 1_198 / 10_000));
 }
@@ -303,10 +311,7 @@ fn a_curators_share_cannot_be_withheld_or_redirected() {
     let (mut desk, shard) = Desk::finalized(&[1_000], curator.to_bytes());
     let claim = desk.claim_ix(&shard, 0);
     let party = market::seeds::find_party(&curator, Role::Curator).0;
-    for wrong in [
-        market::seeds::find_party(&desk.net.gateway.pubkey(), Role::Gateway).0,
-        Pubkey::new_unique(),
-    ] {
+    for wrong in [market::seeds::find_party(&desk.net.gateway.pubkey(), Role::Gateway).0, Pubkey::new_unique()] {
         assert_refused(desk.send(&[swap(claim.clone(), party, wrong)], &[]), SettleError::PayeeMismatch);
     }
     let mine = swap(claim.clone(), desk.earnings(&curator), desk.earnings(&desk.net.gateway.pubkey()));

@@ -261,11 +261,8 @@ impl Desk {
     }
 
     pub fn set_delegate_ix(&self, terms: GrantTerms) -> Instruction {
-        let accounts = accounts::SetDelegate {
-            consumer: self.consumer.pubkey(),
-            config: self.config(),
-            channel: self.channel(),
-        };
+        let accounts =
+            accounts::SetDelegate { consumer: self.consumer.pubkey(), config: self.config(), channel: self.channel() };
         ix(&accounts, &instruction::SetDelegate { terms })
     }
 
@@ -315,11 +312,8 @@ impl Desk {
     }
 
     pub fn request_close_ix(&self) -> Instruction {
-        let accounts = accounts::RequestClose {
-            consumer: self.consumer.pubkey(),
-            config: self.config(),
-            channel: self.channel(),
-        };
+        let accounts =
+            accounts::RequestClose { consumer: self.consumer.pubkey(), config: self.config(), channel: self.channel() };
         ix(&accounts, &instruction::RequestClose {})
     }
 
@@ -394,10 +388,7 @@ impl Desk {
             event_authority: event_authority(&settlement::ID),
             program: settlement::ID,
         };
-        let args = ClaimLineArgs {
-            line: line.to_bytes(),
-            proof: proof.iter().map(merkle::Node::to_bytes).collect(),
-        };
+        let args = ClaimLineArgs { line: line.to_bytes(), proof: proof.iter().map(merkle::Node::to_bytes).collect() };
         let mut claim = ix(&accounts, &instruction::ClaimLine { args });
         let earnings = |owner: &Pubkey| AccountMeta::new(self.earnings(owner), false);
         claim.accounts.push(earnings(&payees.vendor));
@@ -623,10 +614,8 @@ impl Shard {
 
     pub fn of(epoch: u32, shard: u16, lines: Vec<Line>) -> Self {
         let leaves = lines.iter().map(|line| merkle::leaf(&line.to_bytes(), line.credits_nc)).collect();
-        let receipts = lines
-            .iter()
-            .map(|line| merkle::leaf(&line.first_receipt.to_le_bytes(), line.credits_nc))
-            .collect();
+        let receipts =
+            lines.iter().map(|line| merkle::leaf(&line.first_receipt.to_le_bytes(), line.credits_nc)).collect();
         Self { epoch, shard, lines, tree: Tree::build(leaves).unwrap(), receipts: Tree::build(receipts).unwrap() }
     }
 
@@ -673,4 +662,3 @@ pub fn signature_check(signer: &Keypair, message: &[u8]) -> Instruction {
         precompile::instruction_data(&signer.pubkey().to_bytes(), signature.as_ref().try_into().unwrap(), message);
     Instruction { program_id: ED25519, accounts: vec![], data: data.unwrap() }
 }
-

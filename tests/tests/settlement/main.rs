@@ -1,9 +1,9 @@
 //! The settlement program on chain: channels, vouchers, batches, claims and earnings, in the built SBF binary.
 #![allow(clippy::unwrap_used)]
 
-mod desk;
 mod accounts;
 mod claims;
 mod delegated;
+mod desk;
 mod vouchers;
 mod whole_path;

@@ -76,8 +76,9 @@ fn a_prepaid_request_pays_six_parties() {
     assert_eq!(desk.net.world.read::<Batch>(&batch).state, BatchState::Swept);
 
     // Every owner takes its earnings out; the pool ends empty.
-    let owners = [&desk.net.vendor, &desk.net.oem, &desk.net.operator, &desk.net.curator, &desk.net.weaver, &desk.net.gateway]
-        .map(|owner| owner.insecure_clone());
+    let owners =
+        [&desk.net.vendor, &desk.net.oem, &desk.net.operator, &desk.net.curator, &desk.net.weaver, &desk.net.gateway]
+            .map(|owner| owner.insecure_clone());
     for owner in owners {
         let destination = desk.net.world.aic_account(&owner.pubkey());
         let (before, owed) = (desk.token(&destination), desk.earned(&owner));

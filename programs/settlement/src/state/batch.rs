@@ -61,7 +61,7 @@ impl Batch {
     /// Bytes of the account without the bitmap.
     pub const HEADER: usize = 8 + Self::INIT_SPACE;
 
-    /// Bytes of the account of a batch of `n_lines` lines. Bounded, so that an absurd count cannot reserve a huge account.
+    /// Bytes of the account of a batch of `n_lines` lines. Bounded: an absurd count reserves no huge account.
     pub const fn space(n_lines: u32) -> usize {
         let n = if n_lines > MAX_LINES { MAX_LINES } else { n_lines };
         Self::HEADER + n.div_ceil(8) as usize

@@ -28,10 +28,7 @@ pub struct FeeParts {
 
 impl FeeSplit {
     fn total_bps(&self) -> Option<u16> {
-        self.audit_bps
-            .checked_add(self.gateway_bps)?
-            .checked_add(self.burn_bps)?
-            .checked_add(self.treasury_bps)
+        self.audit_bps.checked_add(self.gateway_bps)?.checked_add(self.burn_bps)?.checked_add(self.treasury_bps)
     }
 
     /// Divides `fee_aic`: audits, gateway and burn round down, treasury takes the rest, so the parts sum to the whole.
@@ -113,13 +110,13 @@ impl SettleConfig {
         let window = |seconds: u32| (1..=MAX_WINDOW_S).contains(&seconds);
         require!((EPOCH_MIN_S..=EPOCH_MAX_S).contains(&self.epoch_s), SettleError::InvalidConfig);
         require!(
-            window(self.challenge_s) && window(self.post_window_s) && window(self.grace_s) && window(self.claim_window_s),
+            window(self.challenge_s)
+                && window(self.post_window_s)
+                && window(self.grace_s)
+                && window(self.claim_window_s),
             SettleError::InvalidConfig
         );
-        require!(
-            self.fee.total_bps().is_some_and(|total| total > 0 && total <= BPS),
-            SettleError::InvalidConfig
-        );
+        require!(self.fee.total_bps().is_some_and(|total| total > 0 && total <= BPS), SettleError::InvalidConfig);
         require!(self.pause_flags & !pause::ALL == 0, SettleError::InvalidConfig);
         require!(self.authorities.complete(), SettleError::DefaultKey);
         Ok(())

@@ -6,6 +6,8 @@ pub mod config;
 pub mod earnings;
 pub mod fee_day;
 pub mod gateway_vault;
+#[cfg(test)]
+mod layout;
 
 pub use batch::*;
 pub use channel::*;

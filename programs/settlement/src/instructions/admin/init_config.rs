@@ -44,20 +44,45 @@ pub struct InitConfig<'info> {
     pub market_config: Box<Account<'info, MarketConfig>>,
     #[account(address = coin_config.mint @ SettleError::AccountMismatch)]
     pub mint: Box<Account<'info, Mint>>,
-    #[account(init, payer = payer, seeds = [seeds::POOL, mint.key().as_ref()], bump, token::mint = mint, token::authority = pool)]
+    #[account(
+        init,
+        payer = payer,
+        seeds = [seeds::POOL, mint.key().as_ref()],
+        bump,
+        token::mint = mint,
+        token::authority = pool
+    )]
     pub pool: Box<Account<'info, TokenAccount>>,
-    #[account(init, payer = payer, seeds = [seeds::AUDITS, mint.key().as_ref()], bump, token::mint = mint, token::authority = audits)]
+    #[account(
+        init,
+        payer = payer,
+        seeds = [seeds::AUDITS, mint.key().as_ref()],
+        bump,
+        token::mint = mint,
+        token::authority = audits
+    )]
     pub audits: Box<Account<'info, TokenAccount>>,
-    #[account(seeds = [coin::seeds::VAULT, &[VaultKind::Treasury as u8]], seeds::program = coin::ID, bump, token::mint = mint)]
+    #[account(
+        seeds = [coin::seeds::VAULT, &[VaultKind::Treasury as u8]],
+        seeds::program = coin::ID,
+        bump,
+        token::mint = mint
+    )]
     pub treasury_vault: Box<Account<'info, TokenAccount>>,
-    #[account(seeds = [coin::seeds::VAULT, &[VaultKind::Insurance as u8]], seeds::program = coin::ID, bump, token::mint = mint)]
+    #[account(
+        seeds = [coin::seeds::VAULT, &[VaultKind::Insurance as u8]],
+        seeds::program = coin::ID,
+        bump,
+        token::mint = mint
+    )]
     pub insurance_vault: Box<Account<'info, TokenAccount>>,
     pub token_program: Program<'info, Token>,
     pub system_program: Program<'info, System>,
 }
 
 impl InitConfig<'_> {
-    /// `admin` is the coin's; `payer` pays, `config`, `pool` and `audits` are new at their addresses, `mint` and the vaults are the coin's.
+    /// `admin` is the coin's; `payer` pays; `config`, `pool` and `audits` are new at their addresses; `mint` and the
+    /// vaults are the coin's, and `market_config` counts the same mint.
     fn validate(&self, args: &InitConfigArgs) -> Result<()> {
         require_keys_eq!(self.admin.key(), self.coin_config.authorities.admin, SettleError::Unauthorized);
         require_keys_eq!(self.market_config.mint, self.mint.key(), SettleError::AccountMismatch);

@@ -35,8 +35,8 @@ pub struct ClaimLineArgs {
     pub proof: Vec<[u8; PROOF_NODE_LEN]>,
 }
 
-/// Remaining accounts, in this order: `Earnings` (writable) of the vendor, of the OEM if there is one, of the provider, of
-/// the weaver; with a referrer its `Party(Curator)` address, and, if that party is active, the referrer's `Earnings`.
+/// Remaining accounts, in this order: `Earnings` (writable) of the vendor, of the OEM if there is one, of the provider,
+/// of the weaver; with a referrer its `Party(Curator)` address, and, if that party is active, the referrer's `Earnings`.
 /// One owner may be several payees.
 #[event_cpi]
 #[derive(Accounts)]
@@ -128,8 +128,8 @@ pub(crate) fn handler<'info>(ctx: Context<'info, ClaimLine<'info>>, args: ClaimL
     report(&ctx.accounts.event_authority, &event)
 }
 
-/// Walks the remaining accounts. Each credit is read, changed and written back before the next, so that an account which
-/// appears twice is credited twice.
+/// Walks the remaining accounts. Each credit is written before the next is read, so that an account which appears twice
+/// is credited twice.
 struct Payout<'info> {
     rest: &'info [AccountInfo<'info>],
     mint: Pubkey,

@@ -51,14 +51,7 @@ pub(crate) fn handler(ctx: Context<FinalizeBatch>) -> Result<()> {
         (batch.gateway, batch.epoch.to_le_bytes(), batch.shard.to_le_bytes(), [batch.bump]);
     let seeds: [&[u8]; 5] = [seeds::BATCH, gateway.as_ref(), &epoch, &shard, &bump];
     let (aic, authority) = (batch.aic, batch.to_account_info());
-    token::transfer(
-        &accounts.token_program,
-        &accounts.batch_vault,
-        &accounts.pool,
-        authority.clone(),
-        &seeds,
-        aic,
-    )?;
+    token::transfer(&accounts.token_program, &accounts.batch_vault, &accounts.pool, authority.clone(), &seeds, aic)?;
     token::close(
         &accounts.token_program,
         &accounts.batch_vault,

@@ -1,19 +1,19 @@
 //! What anyone may call: each moves money only along a path fixed by the state.
 
-pub(crate) mod sync_deposit;
-pub(crate) mod settle_voucher;
+pub(crate) mod claim_line;
 pub(crate) mod close_channel;
 pub(crate) mod finalize_batch;
 pub(crate) mod open_earnings;
-pub(crate) mod claim_line;
+pub(crate) mod settle_voucher;
 pub(crate) mod sweep_batch;
 pub(crate) mod sweep_earnings;
+pub(crate) mod sync_deposit;
 
-pub use sync_deposit::*;
-pub use settle_voucher::*;
+pub use claim_line::*;
 pub use close_channel::*;
 pub use finalize_batch::*;
 pub use open_earnings::*;
-pub use claim_line::*;
+pub use settle_voucher::*;
 pub use sweep_batch::*;
 pub use sweep_earnings::*;
+pub use sync_deposit::*;

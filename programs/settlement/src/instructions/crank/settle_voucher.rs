@@ -51,7 +51,8 @@ impl<'info> SettleVoucher<'info> {
         }
     }
 
-    /// `gateway`, if it signs, is the channel's; the vaults belong to `channel` and `gateway_vault`; `rate` is the coin's.
+    /// `gateway`, if it signs, is the channel's; the vaults belong to `channel` and `gateway_vault`; `rate` is the
+    /// coin's.
     fn validate(&mut self) -> Result<()> {
         self.config.require_running(pause::SETTLING)?;
         self.parties().validate()?;
@@ -87,8 +88,7 @@ pub(crate) fn handler(ctx: Context<SettleVoucher>, args: SettleVoucherArgs) -> R
     let channel = &accounts.channel;
     let moved = settle_amount(channel.settled_nc, args.claim_cum_nc, ceiling_nc, channel.balance_aic, rate)
         .map_err(SettleError::from)?;
-    let claim =
-        Claim { delegated: false, nonce: voucher.nonce, claim_cum_nc: args.claim_cum_nc, rate, moved };
+    let claim = Claim { delegated: false, nonce: voucher.nonce, claim_cum_nc: args.claim_cum_nc, rate, moved };
     let event = accounts.parties().settle(&claim)?;
     report(&ctx.accounts.event_authority, &event)
 }

@@ -51,9 +51,7 @@ impl OpenGateway<'_> {
             self.party.owner == self.gateway.key() && self.party.role == Role::Gateway,
             SettleError::AccountMismatch
         );
-        self.party
-            .require_in_good_standing(&self.market_config.params)
-            .map_err(|_| SettleError::NotStaked.into())
+        self.party.require_in_good_standing(&self.market_config.params).map_err(|_| SettleError::NotStaked.into())
     }
 }
 

@@ -165,7 +165,7 @@ pub(crate) fn handler(ctx: Context<PostBatch>, args: PostBatchArgs) -> Result<()
         vault_nc: ctx.accounts.gateway_vault.nc,
         vault_aic: ctx.accounts.gateway_vault.aic,
         seq,
-        vault_seq
+        vault_seq,
     };
     report(&ctx.accounts.event_authority, &event)
 }

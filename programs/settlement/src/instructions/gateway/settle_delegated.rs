@@ -1,5 +1,5 @@
-//! Collects what a gateway charged under a grant, within its limit and the balance. The same claim may be sent again for
-//! its remainder.
+//! Collects what a gateway charged under a grant, within its limit and the balance. The same claim may be sent again
+//! for its remainder.
 
 use anchor_lang::prelude::*;
 use anchor_spl::token::{Token, TokenAccount};
@@ -65,23 +65,12 @@ pub(crate) fn handler(ctx: Context<SettleDelegated>, args: SettleDelegatedArgs) 
     let accounts = &mut *ctx.accounts;
     let rate = accounts.rate.current(now)?;
     let channel = &mut accounts.channel;
-    let settled = delegated_amount(
-        now,
-        &channel.grant.limit(),
-        channel.settled_nc,
-        args.claim_cum_nc,
-        channel.balance_aic,
-        rate,
-    )
-    .map_err(SettleError::from)?;
+    let settled =
+        delegated_amount(now, &channel.grant.limit(), channel.settled_nc, args.claim_cum_nc, channel.balance_aic, rate)
+            .map_err(SettleError::from)?;
     channel.grant.spend(&settled.grant);
-    let claim = Claim {
-        delegated: true,
-        nonce: args.nonce,
-        claim_cum_nc: args.claim_cum_nc,
-        rate,
-        moved: settled.moved,
-    };
+    let claim =
+        Claim { delegated: true, nonce: args.nonce, claim_cum_nc: args.claim_cum_nc, rate, moved: settled.moved };
     let event = accounts.parties().settle(&claim)?;
     report(&ctx.accounts.event_authority, &event)
 }

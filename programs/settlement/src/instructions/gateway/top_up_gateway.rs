@@ -78,7 +78,7 @@ pub(crate) fn handler(ctx: Context<TopUpGateway>, args: TopUpGatewayArgs) -> Res
         aic,
         vault_nc,
         vault_aic,
-        seq
+        seq,
     };
     report(&ctx.accounts.event_authority, &event)
 }

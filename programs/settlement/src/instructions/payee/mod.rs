@@ -1,7 +1,7 @@
 //! What the owner of earnings signs.
 
-pub(crate) mod withdraw_earnings;
 pub(crate) mod set_sweep;
+pub(crate) mod withdraw_earnings;
 
-pub use withdraw_earnings::*;
 pub use set_sweep::*;
+pub use withdraw_earnings::*;
