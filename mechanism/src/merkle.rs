@@ -21,8 +21,8 @@ pub struct Node {
 pub const PAD: Node = Node { hash: PAD_HASH, sum: 0 };
 
 const PAD_HASH: [u8; 32] = [
-    0x16, 0x52, 0x39, 0xf9, 0xce, 0x87, 0xb5, 0xa4, 0x3b, 0x8b, 0x06, 0x81, 0xe7, 0xe0, 0x90, 0xa2,
-    0xf7, 0x14, 0x2e, 0x56, 0x95, 0xd8, 0xee, 0x72, 0xfc, 0x9c, 0x15, 0xc0, 0x67, 0xef, 0xca, 0x70,
+    0x16, 0x52, 0x39, 0xf9, 0xce, 0x87, 0xb5, 0xa4, 0x3b, 0x8b, 0x06, 0x81, 0xe7, 0xe0, 0x90, 0xa2, 0xf7, 0x14, 0x2e,
+    0x56, 0x95, 0xd8, 0xee, 0x72, 0xfc, 0x9c, 0x15, 0xc0, 0x67, 0xef, 0xca, 0x70,
 ];
 
 /// Why a tree or a proof is refused.
@@ -130,6 +130,11 @@ impl Tree {
         self.levels.first().map_or(0, Vec::len)
     }
 
+    /// Length of every proof.
+    pub fn depth(&self) -> usize {
+        self.pads.len()
+    }
+
     /// The leaf at `index`.
     pub fn leaf(&self, index: usize) -> Option<Node> {
         self.levels.first()?.get(index).copied()
@@ -137,11 +142,16 @@ impl Tree {
 
     /// The siblings of leaf `index`, bottom-up.
     pub fn proof(&self, index: usize) -> Result<Vec<Node>, MerkleError> {
+        Ok(self.siblings(index)?.collect())
+    }
+
+    /// [`Tree::proof`] without an allocation, for whoever hands out every proof of a tree.
+    pub fn siblings(&self, index: usize) -> Result<impl Iterator<Item = Node>, MerkleError> {
         if index >= self.n_leaves() {
             return Err(MerkleError::IndexOutOfRange);
         }
-        let siblings = self.levels.iter().zip(&self.pads).enumerate();
-        Ok(siblings.map(|(height, (level, pad))| level.get((index >> height) ^ 1).copied().unwrap_or(*pad)).collect())
+        let levels = self.levels.iter().zip(&self.pads).enumerate();
+        Ok(levels.map(move |(height, (level, pad))| level.get((index >> height) ^ 1).copied().unwrap_or(*pad)))
     }
 }
 

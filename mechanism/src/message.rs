@@ -279,13 +279,7 @@ impl Order {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, MessageError> {
         let mut r = Reader::new(bytes, Self::LEN)?;
         require(r.take()? == Self::MAGIC, MessageError::Magic)?;
-        Ok(Self {
-            domain: r.take()?,
-            channel: r.take()?,
-            nonce: r.u64()?,
-            max_price_nc: r.u64()?,
-            ctx_hash: r.take()?,
-        })
+        Ok(Self { domain: r.take()?, channel: r.take()?, nonce: r.u64()?, max_price_nc: r.u64()?, ctx_hash: r.take()? })
     }
 
     /// SHA-256 of the bytes: the `request_hash` of receipts served for this order.

@@ -34,7 +34,11 @@ pub struct Slot<Id> {
 }
 
 /// Position VCG: each winner pays what its presence costs the others. Slots in order of position.
-pub fn vcg<Id: Ord + Clone>(alpha_bps: &[u16], reserve_nc: u64, bids: &[Bid<Id>]) -> Result<Vec<Slot<Id>>, AmountError> {
+pub fn vcg<Id: Ord + Clone>(
+    alpha_bps: &[u16],
+    reserve_nc: u64,
+    bids: &[Bid<Id>],
+) -> Result<Vec<Slot<Id>>, AmountError> {
     let ranked = rank(alpha_bps, reserve_nc, bids)?;
     let sold = alpha_bps.len().min(ranked.len());
     let alpha = |position: usize| alpha_bps.get(position).filter(|_| position < sold).map_or(0, |a| u128::from(*a));
@@ -50,7 +54,11 @@ pub fn vcg<Id: Ord + Clone>(alpha_bps: &[u16], reserve_nc: u64, bids: &[Bid<Id>]
 }
 
 /// Generalised second price: each winner pays the next score. The mechanism does not use it; it is the comparison.
-pub fn gsp<Id: Ord + Clone>(alpha_bps: &[u16], reserve_nc: u64, bids: &[Bid<Id>]) -> Result<Vec<Slot<Id>>, AmountError> {
+pub fn gsp<Id: Ord + Clone>(
+    alpha_bps: &[u16],
+    reserve_nc: u64,
+    bids: &[Bid<Id>],
+) -> Result<Vec<Slot<Id>>, AmountError> {
     let ranked = rank(alpha_bps, reserve_nc, bids)?;
     let sold = alpha_bps.len().min(ranked.len());
     let price = |position: usize, bid: &Bid<Id>| {

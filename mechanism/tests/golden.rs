@@ -69,13 +69,7 @@ fn note() -> ChargeNote {
 }
 
 fn order() -> Order {
-    Order {
-        domain: the_domain(),
-        channel: channel(),
-        nonce: 8,
-        max_price_nc: 300_000,
-        ctx_hash: voucher().ctx_hash,
-    }
+    Order { domain: the_domain(), channel: channel(), nonce: 8, max_price_nc: 300_000, ctx_hash: voucher().ctx_hash }
 }
 
 fn receipts() -> Vec<Receipt> {
@@ -194,23 +188,14 @@ fn charge_note_and_order() {
         sign("gateway", &bytes),
         "03cdd6d8968e13397750dde69f886ba033eb7f819fba300d66fa4ebb494d00d0da1b7ea89c586d9f241df53fb34a7e8065b8b5391f6716b372173d1f7c310b0b"
     );
-    assert_eq!(
-        hex::encode(order().hash()),
-        "6a3c1949574bb129bcc1f15ef469bf1b336221110797fdf47b515e7c92d085a4"
-    );
+    assert_eq!(hex::encode(order().hash()), "6a3c1949574bb129bcc1f15ef469bf1b336221110797fdf47b515e7c92d085a4");
 }
 
 #[test]
 fn receipt_bytes_and_both_signatures() {
     let receipts = receipts();
-    assert_eq!(
-        hex::encode(receipts[0].line_key),
-        "e497ef53f944073befc2c6d988cf85f4e5b496c1fc0412888c583bfad4e06d05"
-    );
-    assert_eq!(
-        hex::encode(receipts[2].line_key),
-        "4d3ad0494eb9d39f80ad4bff4e2f196a82547d6bbbd64200374542373c4022f7"
-    );
+    assert_eq!(hex::encode(receipts[0].line_key), "e497ef53f944073befc2c6d988cf85f4e5b496c1fc0412888c583bfad4e06d05");
+    assert_eq!(hex::encode(receipts[2].line_key), "4d3ad0494eb9d39f80ad4bff4e2f196a82547d6bbbd64200374542373c4022f7");
     let bytes = receipts[0].to_bytes();
     assert_eq!(
         hex::encode(bytes),
@@ -228,6 +213,20 @@ fn receipt_bytes_and_both_signatures() {
         hex::encode(inference_seed(&receipts[0].request_hash)),
         "177997009c22cf75b193003f686b661981b07fb5fb3b684dd9e682a04ca58237"
     );
+}
+
+#[test]
+fn a_receipt_continues_its_line_without_gap_or_difference() {
+    let [first, second, ..] = receipts()[..] else { panic!("five receipts") };
+    assert!(first.continues(None) && second.continues(Some(&first)));
+    assert!(!second.continues(None), "a line opens at 0");
+    assert!(!first.continues(Some(&first)), "a sequence number is used once");
+    let late = Receipt { seq: second.seq + 1, ..second };
+    assert!(!late.continues(Some(&first)), "a gap");
+    let dear = Receipt { cum_nc: second.cum_nc + 1, ..second };
+    assert!(!dear.continues(Some(&first)), "the total is the sum of the prices");
+    let last = Receipt { seq: u32::MAX, cum_nc: u64::MAX, ..first };
+    assert!(!Receipt { seq: 0, ..second }.continues(Some(&last)), "neither wraps");
 }
 
 #[test]
@@ -305,6 +304,8 @@ fn audit_draws_hit_their_receipts() {
         assert_eq!(hit, Some(receipt));
     }
     assert_eq!(audit_draw(&seed, 0, 0), None);
+    let hits = [99, 100, 104, 105].map(|x| contains(100, 5, x));
+    assert_eq!(hits, [false, true, true, false], "a leaf is hit by its own range only");
 }
 
 #[test]
@@ -442,7 +443,9 @@ fn the_book_clears_as_worked() {
     for (tick, units) in [(2, 400_000), (4, 300_000), (5, 500_000), (8, 900_000), (12, 700_000)] {
         capacity[tick] = units;
     }
-    for (demand, price) in [(500_000, Some(12_154)), (800_000, Some(12_761)), (1_400_000, Some(14_771)), (2_300_000, None)] {
+    for (demand, price) in
+        [(500_000, Some(12_154)), (800_000, Some(12_761)), (1_400_000, Some(14_771)), (2_300_000, None)]
+    {
         let cleared = clear(10_000, 500, &capacity, demand, 2_500).unwrap();
         assert_eq!(cleared.map(|c| c.price_nc), price, "demand {demand}");
     }
@@ -459,6 +462,7 @@ fn the_book_clears_as_worked() {
     assert_eq!(path, [(404_000, 11_576), (423_200, 12_154), (466_560, 12_154), (501_248, 12_154), (528_998, 12_154)]);
     assert_eq!(next_base(7, None, 0, 100, 500, 1_000), Ok(8));
     assert_eq!(next_base(7, Some(0), 0, 100, 500, 1_000), Ok(6));
+    assert_eq!(next_base(1, Some(0), 0, 100, 500, 1_000), Ok(1), "a base of 1 does not fall to nothing");
     assert_eq!(next_base(7, Some(0), 2, 1, 500, 1_000), Err(AmountError::BadInput));
 }
 
@@ -488,10 +492,7 @@ fn stacks_price_and_split_as_worked() {
         price_stack(&StackInput { caps_bps: [5_000, 2_200, 2_000], ..stack_input([0; 3], 500) }),
         Err(AmountError::BadInput)
     );
-    assert_eq!(
-        price_stack(&StackInput { base_nc: u64::MAX, ..stack_input([0; 3], 500) }),
-        Err(AmountError::Overflow)
-    );
+    assert_eq!(price_stack(&StackInput { base_nc: u64::MAX, ..stack_input([0; 3], 500) }), Err(AmountError::Overflow));
 }
 
 #[test]
@@ -521,6 +522,7 @@ fn lineage_and_weaver_parts_leave_the_remainder_to_the_last() {
     let unasked = lineage_split(10, &[0, 0]).unwrap();
     assert_eq!((unasked.bps[1], unasked.parts[1]), (10_000, 10));
     assert_eq!(lineage_split(1, &[]), Err(AmountError::BadInput));
+    assert_eq!(lineage_split(8, &[1; 8]).map(|s| s.parts), Ok([1; 8]));
     assert_eq!(lineage_split(1, &[1; 9]), Err(AmountError::BadInput));
     let parts = [0, 1, 2].map(|stage| weaver_ask(100, &[1, 1, 1], stage));
     assert_eq!(parts, [Some(33), Some(33), Some(34)]);
@@ -534,9 +536,15 @@ fn routing_weights_and_asks_as_worked() {
     assert_eq!(weights, [170_926, 103_718, 242_052, 161_071]);
     let picked = pick(&sha("request"), &sha("epoch"), 0, &weights).unwrap();
     assert!(picked < weights.len());
+    for attempt in 0..=255 {
+        let digest = sha([b"AI-RT", &sha("request")[..], &sha("epoch")[..], &[attempt]].concat());
+        let point = u128::from_le_bytes(digest[..16].try_into().unwrap()) % 6;
+        let expected = [0, 1, 1, 2, 2, 2][point as usize];
+        assert_eq!(pick(&sha("request"), &sha("epoch"), attempt, &[1, 2, 3]), Some(expected));
+    }
     assert_eq!(pick(&sha("request"), &sha("epoch"), 0, &[0, 0]), None);
     assert_eq!(pick(&sha("request"), &sha("epoch"), 0, &[0, 5, 0]), Some(1));
-    for (ask, want, stepped) in [(2_600, 9_000, 2_730), (2_600, 100, 2_340), (0, 50, 1), (3, 100, 4)] {
+    for (ask, want, stepped) in [(2_600, 9_000, 2_730), (2_600, 100, 2_340), (0, 50, 1), (3, 100, 4), (3, 0, 2)] {
         assert_eq!(step_ask(ask, want, 500, 1_000, u64::MAX), Ok(stepped));
     }
     assert_eq!(step_ask(2_600, 9_000, 500, 1_000, 2_650), Ok(2_650));
@@ -554,9 +562,12 @@ fn audits_thin_out_with_passes_and_the_slash_deters() {
 #[test]
 fn promotion_prices_and_pacing_as_worked() {
     let bid = |id, bid_nc, quality_bps| Bid { id, bid_nc, quality_bps };
-    let bids = [bid('A', 500_000, 9_000), bid('B', 420_000, 11_000), bid('C', 300_000, 10_000), bid('D', 200_000, 8_000)];
+    let bids =
+        [bid('A', 500_000, 9_000), bid('B', 420_000, 11_000), bid('C', 300_000, 10_000), bid('D', 200_000, 8_000)];
     let alpha = [10_000, 6_000, 3_000];
-    let shown = |slots: Vec<waybill_mechanism::vcg::Slot<char>>| slots.into_iter().map(|s| (s.id, s.price_nc)).collect::<Vec<_>>();
+    let shown = |slots: Vec<waybill_mechanism::vcg::Slot<char>>| {
+        slots.into_iter().map(|s| (s.id, s.price_nc)).collect::<Vec<_>>()
+    };
     assert_eq!(shown(gsp(&alpha, 50_000, &bids).unwrap()), [('B', 409_091), ('A', 333_334), ('C', 160_000)]);
     assert_eq!(shown(vcg(&alpha, 50_000, &bids).unwrap()), [('B', 289_091), ('A', 255_556), ('C', 160_000)]);
     assert_eq!(vcg(&[5_000, 6_000], 0, &bids), Err(AmountError::BadInput), "increasing slot values");
@@ -564,6 +575,11 @@ fn promotion_prices_and_pacing_as_worked() {
     assert_eq!(vcg(&alpha, 0, &[bid('A', 1, 9_000), bid('A', 2, 9_000)]), Err(AmountError::BadInput), "equal ids");
     assert_eq!(vcg(&alpha, 0, &[bid('A', 1, 4_999)]), Err(AmountError::BadInput), "quality out of range");
 
+    let tied = [bid('B', 100_000, 9_000), bid('A', 90_000, 10_000), bid('C', 50_000, 10_000), bid('D', 49_999, 10_000)];
+    let sold = [('A', 90_000), ('B', 55_556), ('C', 50_000)];
+    assert_eq!(shown(gsp(&alpha, 50_000, &tied).unwrap()), sold, "equal scores go by id, a bid at the reserve is in");
+
+    assert_eq!(next_pace(10_000, 7, 10), 9_142, "the error is floored, away from zero when overspent");
     let mut pace = 10_000;
     let path = [2_000, 1_600, 1_200, 900, 700, 1_000].map(|spent| {
         pace = next_pace(pace, 1_000, spent);

@@ -42,9 +42,14 @@ fn shares() -> impl Strategy<Value = [u16; 6]> {
 fn stacks() -> impl Strategy<Value = StackInput> {
     let caps = [(0u16..=6_000, 0u16..=1_000, 0u16..=1_000).boxed(), (0u16..=3_000, 0u16..=2_000, 0u16..=2_000).boxed()];
     let [proprietary, open] = caps;
-    (1_000u64..1 << 40, prop::array::uniform3(upto(45)), 0u16..=1_000, 0u16..=300, proprietary.prop_union(open)).prop_map(
-        |(base_nc, asks_nc, beta_bps, phi_bps, (v, o, w))| StackInput { base_nc, asks_nc, beta_bps, phi_bps, caps_bps: [v, o, w] },
-    )
+    (1_000u64..1 << 40, prop::array::uniform3(upto(45)), 0u16..=1_000, 0u16..=300, proprietary.prop_union(open))
+        .prop_map(|(base_nc, asks_nc, beta_bps, phi_bps, (v, o, w))| StackInput {
+            base_nc,
+            asks_nc,
+            beta_bps,
+            phi_bps,
+            caps_bps: [v, o, w],
+        })
 }
 
 fn wide_mul_div(a: u64, b: u64, c: u64) -> (Option<u64>, Option<u64>) {

@@ -97,10 +97,27 @@ fn every_field_of_every_operation_is_required() {
 #[test]
 fn numbers_have_one_spelling() {
     let base = json!({ "old": "5", "obs": "5", "alpha_bps": 2_000 });
-    assert_eq!(ask("ema", &with(&base, &json!({ "old": "18446744073709551615", "alpha_bps": 0 })))["out"]["value"], "18446744073709551615");
+    assert_eq!(
+        ask("ema", &with(&base, &json!({ "old": "18446744073709551615", "alpha_bps": 0 })))["out"]["value"],
+        "18446744073709551615"
+    );
     let not_u64 = [
-        json!("05"), json!("00"), json!("+5"), json!("-5"), json!("-0"), json!(" 5"), json!("5.0"), json!("0x5"), json!("5e0"),
-        json!(""), json!("\u{ff15}"), json!("18446744073709551616"), json!(5), json!(null), json!(true), json!(["5"]),
+        json!("05"),
+        json!("00"),
+        json!("+5"),
+        json!("-5"),
+        json!("-0"),
+        json!(" 5"),
+        json!("5.0"),
+        json!("0x5"),
+        json!("5e0"),
+        json!(""),
+        json!("\u{ff15}"),
+        json!("18446744073709551616"),
+        json!(5),
+        json!(null),
+        json!(true),
+        json!(["5"]),
     ];
     for spelling in not_u64 {
         assert_eq!(ask("ema", &with(&base, &json!({ "old": spelling }))), refused("bad_input"), "{spelling}");
@@ -116,12 +133,20 @@ fn expiry_is_a_signed_number_of_one_spelling() {
     let base = json!({
         "domain": "00".repeat(8), "channel": zero, "nonce": "1", "acked_nc": "2", "cum_nc": "3", "expires": "0", "ctx_hash": zero,
     });
-    for (expires, bytes) in [("-1", "ffffffffffffffff"), ("-9223372036854775808", "0000000000000080"), ("9223372036854775807", "ffffffffffffff7f")] {
+    for (expires, bytes) in [
+        ("-1", "ffffffffffffffff"),
+        ("-9223372036854775808", "0000000000000080"),
+        ("9223372036854775807", "ffffffffffffff7f"),
+    ] {
         let answer = ask("voucher_bytes", &with(&base, &json!({ "expires": expires })));
         assert_eq!(&answer["out"]["bytes"].as_str().unwrap()[132..148], bytes);
     }
     for expires in ["-0", "+1", "-01", "9223372036854775808", "-9223372036854775809"] {
-        assert_eq!(ask("voucher_bytes", &with(&base, &json!({ "expires": expires }))), refused("bad_input"), "{expires}");
+        assert_eq!(
+            ask("voucher_bytes", &with(&base, &json!({ "expires": expires }))),
+            refused("bad_input"),
+            "{expires}"
+        );
     }
     for bytes in ["00".repeat(31), "00".repeat(33), "0".repeat(63), "AA".repeat(32), "zz".repeat(32)] {
         assert_eq!(ask("voucher_bytes", &with(&base, &json!({ "channel": bytes }))), refused("bad_input"), "{bytes}");
@@ -178,7 +203,8 @@ fn a_condition_comes_before_an_overflow() {
     let book = json!({ "p0": most, "ratio_bps": 500, "cap": ["9", "9"], "demand": "0", "headroom_bps": 0 });
     assert_eq!(ask("clear", &book), refused("overflow"), "all ticks are computed, also those above the marginal one");
     assert_eq!(ask("clear", &with(&book, &json!({ "headroom_bps": 10_001 }))), refused("bad_input"));
-    let stack = json!({ "c": most, "a_v": "0", "a_o": "0", "a_w": "0", "beta": 500, "phi": 300, "k_v": 0, "k_o": 0, "k_w": 0 });
+    let stack =
+        json!({ "c": most, "a_v": "0", "a_o": "0", "a_w": "0", "beta": 500, "phi": 300, "k_v": 0, "k_o": 0, "k_w": 0 });
     assert_eq!(ask("price_stack", &stack), refused("overflow"));
     assert_eq!(ask("price_stack", &with(&stack, &json!({ "k_v": 9_200 }))), refused("bad_input"));
 
@@ -188,5 +214,9 @@ fn a_condition_comes_before_an_overflow() {
     assert_eq!(ask("merkle_proof", &json!({ "leaves": leaves, "index": 2 })), refused("bad_input"));
     let proof = json!([{ "hash": "00".repeat(32), "sum": "1" }]);
     let told = json!({ "root": "00".repeat(32), "root_sum": "0", "n_leaves": 2, "index": 0, "data": "", "sum": most, "proof": proof });
-    assert_eq!(ask("merkle_verify", &told)["out"], json!({ "ok": false, "prefix": "0" }), "a proof that overflows proves nothing");
+    assert_eq!(
+        ask("merkle_verify", &told)["out"],
+        json!({ "ok": false, "prefix": "0" }),
+        "a proof that overflows proves nothing"
+    );
 }

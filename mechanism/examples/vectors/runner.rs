@@ -416,7 +416,13 @@ fn delegated_amount(i: In) -> Answer {
     let (settled, claim) = (i.u64("settled_nc")?, i.u64("claim_cum_nc")?);
     let balance = i.u64("balance_aic")?;
     let after = channel::delegated_amount(i.i64("now")?, &grant, settled, claim, balance, i.u64("rate")?)?;
-    out([("delta_nc", text(after.moved.delta_nc)), ("delta_aic", text(after.moved.delta_aic)), ("period_start", Value::String(after.grant.period_start.to_string())), ("used_nc", text(after.grant.used_nc)), ("settled_nc", text(after.settled_nc))])
+    out([
+        ("delta_nc", text(after.moved.delta_nc)),
+        ("delta_aic", text(after.moved.delta_aic)),
+        ("period_start", Value::String(after.grant.period_start.to_string())),
+        ("used_nc", text(after.grant.used_nc)),
+        ("settled_nc", text(after.settled_nc)),
+    ])
 }
 
 fn batch_take(i: In) -> Answer {
