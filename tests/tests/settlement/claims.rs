@@ -432,3 +432,22 @@ fn a_claim_of_the_deepest_batch_fits_one_transaction_and_its_ceiling() {
     let sent = desk.measure("claim_line", "depth 13, 6 payees", claim, &[]);
     assert!(!claimed(&sent).burned);
 }
+
+#[test]
+fn a_batch_becomes_final_into_the_pool_only() {
+    let mut desk = Desk::collected(1_000);
+    let shard = Shard::new(&desk, desk.epoch(), &[1_000], NONE);
+    desk.advance(EPOCH_S);
+    desk.post(&shard).unwrap();
+    desk.advance(CHALLENGE_S.into());
+    let finalize = desk.finalize_batch_ix(desk.batch_of(&shard));
+    let mallory = key("mallory").pubkey();
+    let mine = desk.net.world.aic_account(&mallory);
+    let (pool, payer) = (desk.pool(), desk.payer());
+    assert_refused(desk.send(&[swap(finalize.clone(), pool, mine)], &[]), SettleError::AccountMismatch);
+    assert_refused(desk.send(&[swap(finalize.clone(), payer, mallory)], &[]), SettleError::AccountMismatch);
+    let vault = settlement::seeds::find_batch_vault(&desk.batch_of(&shard)).0;
+    let other_vault = swap(finalize.clone(), vault, desk.gateway_token());
+    assert_refused(desk.send(&[other_vault], &[]), ErrorCode::ConstraintSeeds);
+    desk.send(&[finalize], &[]).unwrap();
+}

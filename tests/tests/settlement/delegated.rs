@@ -182,3 +182,32 @@ fn both_modes_share_one_running_claim_and_one_nonce() {
     assert_refused(desk.settle_voucher(&voucher, 2_000, true), SettleError::StaleNonce);
     assert_eq!(desk.state().settled_nc, 1_600);
 }
+
+#[test]
+fn s04_each_vault_belongs_to_its_channel_and_gateway() {
+    let mut desk = Desk::with_channel(100_000, 5_000);
+    let settle = desk.settle_delegated_ix(1_000, 1);
+    let mallory = key("mallory").pubkey();
+    let mine = desk.net.world.aic_account(&mallory);
+    for vault in [desk.channel_token(), desk.gateway_token()] {
+        let forged = swap(settle.clone(), vault, mine);
+        assert_refused(desk.send(&[forged], &[&desk.gateway()]), SettleError::AccountMismatch);
+    }
+    // A vault record that this program did not write.
+    let forged = desk.net.world.forge(&desk.gateway_vault(), Some(mallory));
+    let settle = swap(settle, desk.gateway_vault(), forged);
+    assert!(desk.send(&[settle], &[&desk.gateway()]).is_err());
+}
+
+#[test]
+fn s24_a_stale_or_foreign_rate_settles_nothing() {
+    let mut desk = Desk::with_channel(100_000, 5_000);
+    let rate = coin::seeds::find_rate().0;
+    let forged = desk.net.world.forge(&rate, Some(Pubkey::new_unique()));
+    let settle = swap(desk.settle_delegated_ix(1_000, 1), rate, forged);
+    assert_refused(desk.send(&[settle], &[&desk.gateway()]), anchor_lang::error::ErrorCode::AccountOwnedByWrongProgram);
+    desk.advance(3 * 86_400);
+    assert!(desk.settle(1_000, 1).is_err());
+    desk.net.world.refresh_rate();
+    desk.settle(1_000, 1).unwrap();
+}
