@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 use solana_keypair::Keypair;
 use solana_signer::Signer;
+use std::path::Path;
 use waybill_chain::{
     Chain,
     coin::{self, authority::Authorities, state::{CoinConfig, Rate, VaultKind}},
@@ -68,6 +69,21 @@ pub struct MarketPlan {
     pub tick_ratio_bps: u16,
 }
 
+impl MarketPlan {
+    fn local(id: u32, class: u16, region: &str) -> Self {
+        Self {
+            id,
+            class,
+            region: region.into(),
+            base_nc: 12_154,
+            floor_nc: 1_000,
+            reserve_nc: 216_036,
+            tick0_nc: 10_000,
+            tick_ratio_bps: 500,
+        }
+    }
+}
+
 impl GenesisPlan {
     /// A local network: everything happens within minutes.
     pub fn local() -> Self {
@@ -89,17 +105,13 @@ impl GenesisPlan {
             beta_max_bps: 1_000,
             // $25 each, $500 a gateway, $100 a verifier
             min_stake_aic: MinStake { vendor: 500, oem: 500, provider: 500, curator: 500, weaver: 500, gateway: 10_000, verifier: 2_000 },
-            market: vec![MarketPlan {
-                id: 1,
-                class: 0,
-                region: "global".into(),
-                base_nc: 12_154,
-                floor_nc: 1_000,
-                reserve_nc: 216_036,
-                tick0_nc: 10_000,
-                tick_ratio_bps: 500,
-            }],
+            market: vec![MarketPlan::local(1, 0, "eu-west"), MarketPlan::local(2, 1, "us-east")],
         }
+    }
+
+    pub fn read(file: &Path) -> anyhow::Result<Self> {
+        let text = std::fs::read_to_string(file).with_context(|| format!("cannot read the plan {}", file.display()))?;
+        toml::from_str(&text).with_context(|| format!("{} is no genesis plan", file.display()))
     }
 
     fn params(&self) -> MarketParams {

@@ -36,7 +36,8 @@ const GRANT_NC: u64 = 25_000_000_000;
 const EXHAUSTED_GRANT_NC: u64 = 10;
 const DAY_S: u32 = 86_400;
 const YEAR_S: i64 = 365 * 86_400;
-const MARKET: u32 = 1;
+/// The market whose base price the containers' compute is bought at.
+const HOME_MARKET: u32 = 1;
 /// Nano-credits per 1,000 billable units that vendor, OEM and weaver each ask for chat.
 const CHAT_ASK: u64 = 2_600;
 /// Billable units per pricing epoch that a worker offers.
@@ -229,7 +230,7 @@ impl Demo<'_> {
                 ceiling_nc: 0,
                 uri_hash: [0; 32],
                 terms_hash: [0; 32],
-                stages: vec![Stage { artifact: model.artifact, kind: model.kind, market: MARKET, weight_bps: model.weight_bps }],
+                stages: vec![Stage { artifact: model.artifact, kind: model.kind, market: HOME_MARKET, weight_bps: model.weight_bps }],
             };
             self.chain.send(weaver, &[], &[ix::market::create_container(weaver.pubkey(), weaver.pubkey(), args)]).await?;
         }
@@ -246,17 +247,19 @@ impl Demo<'_> {
     /// Delegates the worker's key and offers its capacity.
     async fn node(&self, index: usize, name: &str) -> anyhow::Result<()> {
         let (operator, worker) = (&self.wallets.operators[index], &self.wallets.workers[index]);
+        let class = u16::try_from(index).unwrap_or(0);
         if self.chain.account::<Node>(&market::seeds::find_node(&worker.pubkey()).0).await?.is_none() {
             self.progress.step(&format!("worker key in {name}"));
-            let class = u16::try_from(index).unwrap_or(0);
             let args = RegisterNodeArgs { region: region(name)?, class, det_class: 1, expires: self.chain.unix_time().await? + YEAR_S };
             let register = ix::market::register_node(operator.pubkey(), operator.pubkey(), worker.pubkey(), args);
             self.chain.send(operator, &[worker], &[register]).await?;
         }
-        let market_address = market::seeds::find_market(MARKET).0;
+        // Worker n stands in market n: one class and region each.
+        let market_id = HOME_MARKET + u32::from(class);
+        let market_address = market::seeds::find_market(market_id).0;
         if self.chain.account::<Offer>(&market::seeds::find_offer(&market_address, &worker.pubkey()).0).await?.is_none() {
             self.progress.step(&format!("offer in {name}"));
-            let offer = ix::market::post_offer(operator.pubkey(), operator.pubkey(), worker.pubkey(), MARKET, 2, CAPACITY);
+            let offer = ix::market::post_offer(operator.pubkey(), operator.pubkey(), worker.pubkey(), market_id, 2, CAPACITY);
             self.chain.send(operator, &[], &[offer]).await?;
         }
         Ok(())

@@ -49,6 +49,9 @@ pub struct UpArgs {
     /// Folder of the three programs' .so files [default: `deploy` beside this program's folder]
     #[arg(long, env = "WAYBILL_PROGRAMS", value_name = "DIR")]
     programs: Option<PathBuf>,
+    /// Genesis plan of a new network, TOML; `waybill genesis --print-plan` shows the default
+    #[arg(long, value_name = "FILE")]
+    plan: Option<PathBuf>,
     /// Threads of one inference in each worker
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: u16,
@@ -153,7 +156,11 @@ async fn start(args: &UpArgs, folder: &Folder, progress: &Progress, stop: &Cance
     if chain.lamports(&admin).await? < ADMIN_LAMPORTS / 2 {
         chain.airdrop(&admin, ADMIN_LAMPORTS).await?;
     }
-    genesis::run(&chain, &wallets.admin, &GenesisPlan::local(), progress).await?;
+    let plan = match &args.plan {
+        Some(file) => GenesisPlan::read(file)?,
+        None => GenesisPlan::local(),
+    };
+    genesis::run(&chain, &wallets.admin, &plan, progress).await?;
     let channels = Demo { chain: &chain, wallets: &wallets, models: &models, regions: &REGIONS, progress }.set_up().await?;
     progress.done("parties    vendor, oem, two operators, curator, weaver, gateway, consumer");
 

@@ -1,0 +1,216 @@
+//! A real network for end-to-end tests: the `waybill` program as processes that can be killed, requests over HTTP, and
+//! the books read back from the chain.
+
+use serde_json::{Value, json};
+use std::{
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+use waybill_chain::{
+    Chain,
+    settlement::{
+        self,
+        state::{Batch, BatchState, Channel, Earnings, GatewayVault},
+    },
+};
+
+/// Longest wait for anything that has to happen by itself.
+const PATIENCE: Duration = Duration::from_secs(240);
+
+/// A plan whose epochs last seconds, so that a test sees a whole settlement.
+pub const QUICK_PLAN: &str = include_str!("quick-plan.toml");
+
+/// The built `waybill` program: `WAYBILL_BIN`, or the one beside the tests.
+pub fn program() -> PathBuf {
+    if let Some(named) = std::env::var_os("WAYBILL_BIN") {
+        return named.into();
+    }
+    let mut path = std::env::current_exe().unwrap();
+    path.pop();
+    path.pop();
+    path.join("waybill")
+}
+
+/// Whether this machine can run the models; says aloud when it cannot.
+pub fn ready_to_run() -> bool {
+    let cache = std::env::var_os("WAYBILL_CACHE").map_or_else(|| std::env::home_dir().unwrap().join(".cache/waybill"), PathBuf::from);
+    let present = program().is_file() && cache.join("models/smollm2/model.onnx").is_file();
+    if !present {
+        eprintln!("*** SKIPPED: needs the waybill program and the models; `cargo xtask test` makes both");
+    }
+    present
+}
+
+/// A `waybill` process that prints one line of JSON when it is ready, and is killed with this value.
+pub struct Process {
+    child: Child,
+    pub ready: Value,
+}
+
+impl Process {
+    pub fn start(arguments: &[&str]) -> Self {
+        let mut child = Command::new(program())
+            .args(arguments)
+            .args(["--json", "--log", "warn"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the waybill program starts");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let ready = serde_json::from_str(&line).unwrap_or_else(|_| panic!("waybill {arguments:?} was not ready: {line:?}"));
+        Self { child, ready }
+    }
+
+    pub fn text(&self, field: &str) -> String {
+        self.ready[field].as_str().unwrap_or_else(|| panic!("no {field} in {}", self.ready)).to_owned()
+    }
+
+    /// SIGKILL: nothing is flushed, nothing is said.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A whole network in one process, on a folder that outlives it.
+pub struct Network {
+    pub process: Process,
+    pub client: reqwest::Client,
+    pub chain: Chain,
+}
+
+impl Network {
+    pub fn up(folder: &Path) -> Self {
+        let plan = folder.join("plan.toml");
+        std::fs::write(&plan, QUICK_PLAN).unwrap();
+        let data = folder.join("data");
+        let arguments = ["up", "--port", "0", "--data-dir", data.to_str().unwrap(), "--plan", plan.to_str().unwrap()];
+        let process = Process::start(&arguments);
+        let chain = Chain::connect(&process.text("rpc"));
+        Self { process, client: reqwest::Client::new(), chain }
+    }
+
+    fn post(&self, path: &str, body: &Value) -> reqwest::RequestBuilder {
+        let url = format!("{}{path}", self.process.text("gateway"));
+        self.client.post(url).bearer_auth(self.process.text("api_key")).json(body)
+    }
+
+    fn model(&self, kind: &str) -> String {
+        let models = self.process.ready["models"].as_array().unwrap();
+        models.iter().find(|model| model["kind"] == kind).unwrap()["id"].as_str().unwrap().to_owned()
+    }
+
+    /// One finished request; returns what it was charged.
+    pub async fn embed(&self, text: &str) -> Charge {
+        let body = json!({ "model": self.model("embed"), "input": text });
+        Charge::of(self.post("/v1/embeddings", &body).send().await.unwrap()).await
+    }
+
+    pub async fn chat(&self, text: &str, max_tokens: u32) -> Charge {
+        let body = json!({ "model": self.model("chat"), "messages": [{ "role": "user", "content": text }], "max_tokens": max_tokens, "temperature": 0 });
+        Charge::of(self.post("/v1/chat/completions", &body).send().await.unwrap()).await
+    }
+
+    /// A streamed chat read to its end; the charge comes in the stream's last comment.
+    pub async fn stream(&self, text: &str, max_tokens: u32) -> Charge {
+        let body = json!({
+            "model": self.model("chat"), "messages": [{ "role": "user", "content": text }], "max_tokens": max_tokens,
+            "temperature": 0, "stream": true,
+        });
+        let text = self.post("/v1/chat/completions", &body).send().await.unwrap().text().await.unwrap();
+        assert!(text.trim_end().ends_with("data: [DONE]"), "{text}");
+        let comment = text.lines().find(|line| line.starts_with(": waybill ")).unwrap_or_else(|| panic!("no charge in {text}"));
+        let field = |name: &str| comment.split_whitespace().find_map(|word| word.strip_prefix(name)).unwrap().to_owned();
+        Charge { receipt: field("receipt="), nc: field("charge-nc=").parse().unwrap() }
+    }
+
+    /// Waits until the chain's books say so.
+    pub async fn until(&self, what: &str, mut holds: impl FnMut(&Books) -> bool) -> Books {
+        let started = Instant::now();
+        loop {
+            if let Ok(books) = Books::read(&self.chain).await
+                && holds(&books)
+            {
+                return books;
+            }
+            assert!(started.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+    }
+}
+
+/// What a consumer was told that a request cost.
+#[derive(Debug, Clone)]
+pub struct Charge {
+    pub receipt: String,
+    pub nc: u64,
+}
+
+impl Charge {
+    async fn of(answer: reqwest::Response) -> Self {
+        let header = |name: &str| answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+        let charge = header("x-waybill-receipt").zip(header("x-waybill-charge-nc"));
+        let status = answer.status();
+        let body = answer.text().await.unwrap();
+        assert!(status.is_success(), "{status}: {body}");
+        let (receipt, nc) = charge.expect("an answer names its receipt and charge");
+        Self { receipt, nc: nc.parse().unwrap() }
+    }
+}
+
+/// Every account that holds or owes money.
+pub struct Books {
+    pub channels: Vec<Channel>,
+    pub vaults: Vec<GatewayVault>,
+    pub batches: Vec<Batch>,
+    pub earnings: Vec<Earnings>,
+    /// Tokens behind all earnings and all final, unswept batches.
+    pub pool_aic: u64,
+    pub audits_aic: u64,
+}
+
+impl Books {
+    async fn read(chain: &Chain) -> Result<Self, waybill_chain::ChainError> {
+        let second = |list: Vec<(_, Channel)>| list.into_iter().map(|(_, account)| account).collect();
+        let mint = waybill_chain::coin::seeds::find_mint().0;
+        Ok(Self {
+            channels: second(chain.all(&settlement::ID).await?),
+            vaults: chain.all(&settlement::ID).await?.into_iter().map(|(_, account)| account).collect(),
+            batches: chain.all(&settlement::ID).await?.into_iter().map(|(_, account)| account).collect(),
+            earnings: chain.all(&settlement::ID).await?.into_iter().map(|(_, account)| account).collect(),
+            pool_aic: chain.token_balance(&settlement::seeds::find_pool(&mint).0).await?,
+            audits_aic: chain.token_balance(&settlement::seeds::find_audits(&mint).0).await?,
+        })
+    }
+
+    pub fn posted_nc(&self) -> u64 {
+        self.batches.iter().map(|batch| batch.sum_nc).sum()
+    }
+
+    pub fn swept_nc(&self) -> u64 {
+        self.batches.iter().filter(|batch| batch.state == BatchState::Swept).map(|batch| batch.sum_nc).sum()
+    }
+
+    /// Money is neither made nor lost, at whatever step the settlement stands.
+    pub fn assert_conserved(&self) {
+        let sum = |parts: &mut dyn Iterator<Item = u64>| parts.fold(0u64, |a, b| a.checked_add(b).unwrap());
+        let settled_nc = sum(&mut self.channels.iter().map(|c| c.settled_nc));
+        let settled_aic = sum(&mut self.channels.iter().map(|c| c.settled_aic));
+        assert_eq!(settled_nc, sum(&mut self.vaults.iter().map(|v| v.nc)) + self.posted_nc(), "nano-credits");
+        assert_eq!(settled_aic, sum(&mut self.vaults.iter().map(|v| v.aic)) + sum(&mut self.batches.iter().map(|b| b.aic)), "AIC");
+        let owed = sum(&mut self.earnings.iter().map(|e| e.amount_aic));
+        let unswept = |b: &&Batch| b.state == BatchState::Final;
+        // A final batch's AIC lies in the pool until its fee, burn and remainder leave with the sweep.
+        let waiting = sum(&mut self.batches.iter().filter(unswept).map(|b| b.aic - (b.claimed_aic - b.fee_aic - b.burn_aic)));
+        assert_eq!(self.pool_aic, owed + waiting, "the pool covers exactly what is owed");
+    }
+}
