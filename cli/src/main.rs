@@ -4,8 +4,12 @@ mod args;
 mod commands;
 mod context;
 mod genesis;
+mod input;
+mod lookup;
 mod output;
 mod progress;
+mod receipt_check;
+mod role;
 mod services;
 mod up;
 
@@ -22,7 +26,10 @@ fn main() -> ExitCode {
     };
     match runtime.block_on(commands::run(args)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => output::fail(json, &error),
+        Err(error) => match error.downcast_ref::<commands::receipt::Told>() {
+            Some(told) => ExitCode::from(told.exit_code()),
+            None => output::fail(json, &error),
+        },
     }
 }
 

@@ -8,8 +8,8 @@ use axum::extract::{Extension, Path, State};
 use axum::http::Uri;
 use serde_json::{Value, json};
 use std::sync::Arc;
-use waybill_mechanism::merkle::Tree;
-use waybill_mechanism::message::{ChargeNote, Receipt};
+use waybill_mechanism::merkle::{MerkleError, Node, Tree};
+use waybill_mechanism::message::{ChargeNote, Line, Receipt};
 use waybill_protocol::{ArtifactId, ChannelId, WalletId, WorkerId};
 use waybill_store::{BatchId, SignedNote};
 
@@ -84,12 +84,19 @@ fn fields(receipt: &Receipt) -> Value {
     })
 }
 
-/// Where a receipt stands in its batch and the siblings that lead to the root posted on chain.
+/// Where a receipt and its line stand in their batch, and the siblings that lead to the two roots posted on chain.
 async fn inclusion(app: &App, id: BatchId, leaf: u32) -> Result<Value, ApiError> {
     let batch = app.store.batch(id).await.map_err(ApiError::unavailable)?.ok_or_else(|| ApiError::internal("a leaf without its batch"))?;
     let leaves = app.store.receipt_leaves(id).await.map_err(ApiError::unavailable)?;
-    let proof = Tree::build(leaves).and_then(|tree| tree.proof(leaf as usize)).map_err(|e| ApiError::internal(format!("{e:?}")))?;
-    let node = |node: &waybill_mechanism::merkle::Node| json!({"hash": hex::encode(node.hash), "sum": node.sum});
+    let lines = app.store.batch_lines(id).await.map_err(ApiError::unavailable)?;
+    let covers = |line: Line| leaf.checked_sub(line.first_receipt).is_some_and(|place| place < line.n_receipts);
+    let line = lines.iter().find(|stored| Line::from_bytes(&stored.line).is_ok_and(covers));
+    let line = line.ok_or_else(|| ApiError::internal("a receipt without its line"))?;
+    let broken = |error: MerkleError| ApiError::internal(format!("{error:?}"));
+    let proof = Tree::build(leaves).and_then(|tree| tree.proof(leaf as usize)).map_err(broken)?;
+    let line_leaves = lines.iter().map(|stored| stored.node).collect();
+    let line_proof = Tree::build(line_leaves).and_then(|tree| tree.proof(line.index as usize)).map_err(broken)?;
+    let node = |node: &Node| json!({"hash": hex::encode(node.hash), "sum": node.sum});
     Ok(json!({
         "gateway": id.gateway,
         "epoch": id.epoch,
@@ -99,6 +106,10 @@ async fn inclusion(app: &App, id: BatchId, leaf: u32) -> Result<Value, ApiError>
         "n_receipts": batch.n_receipts,
         "leaf": leaf,
         "proof": proof.iter().map(node).collect::<Vec<Value>>(),
+        "lines_root": node(&batch.lines_root),
+        "n_lines": batch.n_lines,
+        "line": hex::encode(line.line),
+        "line_proof": line_proof.iter().map(node).collect::<Vec<Value>>(),
     }))
 }
 
