@@ -65,7 +65,7 @@ fn generate(tree: &Tree, step: &Step, folder: &str, package: &str) -> Result<Val
     // A target folder of its own: these variables are compiled into Anchor's macros, so that with a shared one this
     // command and the ordinary build would each make the other start over. Nothing here is worth optimising.
     cargo
-        .args(["test", "--quiet", "--lib", "--package", package, "--features", "idl-build"])
+        .args(["test", "--lib", "--package", package, "--features", "idl-build"])
         .args(["--config", "profile.dev.package.\"*\".opt-level=0", "--config", "profile.dev.opt-level=0"])
         .args(["--", "__anchor_private_print_idl", "--show-output", "--quiet", "--test-threads=1"])
         .env("CARGO_TARGET_DIR", tree.target.join("idl"))

@@ -70,7 +70,10 @@ pub fn apt_install(step: &Step, names: &[&str]) -> Result<()> {
         bail!("neither root nor sudo; {by_hand}");
     }
     let apt = |args: &[&str]| {
-        let mut command = if root { Command::new("env") } else { Command::new("sudo") };
+        let mut command = Command::new(if root { "env" } else { "sudo" });
+        if !root {
+            command.arg("env");
+        }
         command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq"]).args(args);
         crate::process::run(&mut command)
     };
