@@ -11,7 +11,7 @@ use solana_keypair::Keypair;
 use solana_message::{Hash, Message};
 use solana_rpc_client::nonblocking::rpc_client::RpcClient;
 use solana_rpc_client_api::{
-    client_error::Error as RpcError,
+    client_error::{Error as RpcError, ErrorKind},
     config::{RpcAccountInfoConfig, RpcProgramAccountsConfig, RpcSimulateTransactionConfig},
     filter::{Memcmp, RpcFilterType},
     response::RpcSimulateTransactionResult,
@@ -250,7 +250,11 @@ impl Chain {
     }
 
     pub(crate) fn unreachable(&self, source: RpcError) -> ChainError {
-        ChainError::Unreachable { url: self.rpc.url(), source: Box::new(source) }
+        let url = self.rpc.url();
+        match source.kind() {
+            ErrorKind::RpcError(answer) => ChainError::Rpc { url, message: answer.to_string() },
+            _ => ChainError::Unreachable { url, source: Box::new(source) },
+        }
     }
 }
 

@@ -8,6 +8,9 @@ pub enum ChainError {
     /// Nothing is known about the effect of a transaction that was being sent.
     #[error("the RPC endpoint {url} does not answer: {source}; check that it runs and that --rpc names it")]
     Unreachable { url: String, source: Box<RpcError> },
+    /// The endpoint works and refused the call.
+    #[error("the RPC endpoint {url} answered: {message}")]
+    Rpc { url: String, message: String },
     #[error("no {what} at {address}; {hint}")]
     Missing { what: &'static str, address: Pubkey, hint: &'static str },
     #[error("the account {address} is not a {what}: {reason}")]
@@ -29,7 +32,7 @@ pub enum ChainError {
 impl ChainError {
     /// Whether the same request may succeed later without a change on the caller's side.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::Expired { .. } | Self::Store(_))
+        matches!(self, Self::Unreachable { .. } | Self::Rpc { .. } | Self::Expired { .. } | Self::Store(_))
     }
 
     /// The program's error code, when a program refused.

@@ -136,7 +136,10 @@ impl Outbox {
             TransactionState::Unknown if finalized_height > last_valid => self.advance(row, Transition::Expired, now_ms).await.map(|()| false),
             TransactionState::Unknown => {
                 if row.status == OutboxStatus::Signed || now_ms >= row.updated_ms.saturating_add(REBROADCAST_MS) {
-                    self.chain.submit(bytes).await?;
+                    // An endpoint that has it already refuses it; only the status decides.
+                    if let Err(error) = self.chain.submit(bytes).await {
+                        tracing::debug!(row = row.id, %error, "sent again");
+                    }
                 }
                 if row.status == OutboxStatus::Signed {
                     self.advance(row, Transition::Sent, now_ms).await?;

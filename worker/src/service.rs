@@ -66,7 +66,9 @@ pub struct Worker {
 
 impl Worker {
     pub fn new(profile: Profile, book: ReceiptBook, engines: Arc<Engines>, funding: Arc<dyn Funding>) -> Arc<Self> {
-        let slots = Arc::new(Semaphore::new(profile.slots));
+        // The scheduler fills the offered slots; as many again are taken in here, because it learns of a job's end
+        // before the slot is free.
+        let slots = Arc::new(Semaphore::new(2 * profile.slots));
         Arc::new(Self {
             profile,
             book,
@@ -98,8 +100,13 @@ impl Worker {
         })
     }
 
-    /// Sets the lines to what is countersigned.
+    /// Sets the lines to what is countersigned; within a session only those that are broken.
     pub fn welcome(&self, welcome: &Welcome) {
+        if welcome.resync {
+            let broken = self.book.resync(&welcome.lines, now_ms());
+            tracing::info!(broken, "lines were set back to what is countersigned");
+            return;
+        }
         let waiting = self.book.waiting();
         if waiting > 0 {
             tracing::info!(waiting, "receipts without countersignature are void");
@@ -125,7 +132,8 @@ impl Worker {
 
     /// The load now.
     pub fn report(&self) -> Report {
-        let free = self.slots.available_permits();
+        let active = (2 * self.profile.slots).saturating_sub(self.slots.available_permits());
+        let free = self.profile.slots.saturating_sub(active);
         let speeds = self.engines.iter().map(Engine::speed);
         let (prefill_tps, decode_tps) =
             speeds.fold((0f32, 0f32), |best, speed| if speed.1 >= best.1 { speed } else { best });
@@ -133,7 +141,7 @@ impl Worker {
             seq: self.reports.fetch_add(1, Relaxed) + 1,
             received_jobs: self.received.load(Relaxed),
             queued_tokens: self.engines.queued_tokens(),
-            active: self.profile.slots.saturating_sub(free) as u32,
+            active: active as u32,
             free_slots: if self.draining.load(Relaxed) { 0 } else { free as u32 },
             prefill_tps,
             decode_tps,

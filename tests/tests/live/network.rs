@@ -53,7 +53,7 @@ impl Process {
     pub fn start(arguments: &[&str]) -> Self {
         let mut child = Command::new(program())
             .args(arguments)
-            .args(["--json", "--log", "warn"])
+            .args(["--json", "--log", &std::env::var("WAYBILL_LOG").unwrap_or_else(|_| "warn".to_owned())])
             .stdout(Stdio::piped())
             .spawn()
             .expect("the waybill program starts");
@@ -104,6 +104,18 @@ impl Network {
         self.client.post(url).bearer_auth(self.process.text("api_key")).json(body)
     }
 
+    /// Sends again when every worker is busy, as the official clients do.
+    async fn answer(&self, path: &str, body: &Value) -> reqwest::Response {
+        loop {
+            let answer = self.post(path, body).send().await.unwrap();
+            if answer.status() != reqwest::StatusCode::SERVICE_UNAVAILABLE {
+                return answer;
+            }
+            let wait = answer.headers().get("retry-after-ms").and_then(|ms| ms.to_str().ok()?.parse().ok());
+            tokio::time::sleep(Duration::from_millis(wait.unwrap_or(500))).await;
+        }
+    }
+
     fn model(&self, kind: &str) -> String {
         let models = self.process.ready["models"].as_array().unwrap();
         models.iter().find(|model| model["kind"] == kind).unwrap()["id"].as_str().unwrap().to_owned()
@@ -112,12 +124,12 @@ impl Network {
     /// One finished request; returns what it was charged.
     pub async fn embed(&self, text: &str) -> Charge {
         let body = json!({ "model": self.model("embed"), "input": text });
-        Charge::of(self.post("/v1/embeddings", &body).send().await.unwrap()).await
+        Charge::of(self.answer("/v1/embeddings", &body).await).await
     }
 
     pub async fn chat(&self, text: &str, max_tokens: u32) -> Charge {
         let body = json!({ "model": self.model("chat"), "messages": [{ "role": "user", "content": text }], "max_tokens": max_tokens, "temperature": 0 });
-        Charge::of(self.post("/v1/chat/completions", &body).send().await.unwrap()).await
+        Charge::of(self.answer("/v1/chat/completions", &body).await).await
     }
 
     /// A streamed chat read to its end; the charge comes in the stream's last comment.
@@ -126,7 +138,7 @@ impl Network {
             "model": self.model("chat"), "messages": [{ "role": "user", "content": text }], "max_tokens": max_tokens,
             "temperature": 0, "stream": true,
         });
-        let text = self.post("/v1/chat/completions", &body).send().await.unwrap().text().await.unwrap();
+        let text = self.answer("/v1/chat/completions", &body).await.text().await.unwrap();
         assert!(text.trim_end().ends_with("data: [DONE]"), "{text}");
         let comment = text.lines().find(|line| line.starts_with(": waybill ")).unwrap_or_else(|| panic!("no charge in {text}"));
         let field = |name: &str| comment.split_whitespace().find_map(|word| word.strip_prefix(name)).unwrap().to_owned();
