@@ -401,3 +401,376 @@ impl Case<'_> {
         each.map(|(i, (role, payee))| Part { role, bps: snapshot.bps[i], nc: nc[i], aic: aic.map(|aic| aic[i]), payee }).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use solana_keypair::Keypair;
+    use solana_signer::Signer;
+    use waybill_chain::market::state::{ContainerState, Payees, Stage, StageKind};
+    use waybill_mechanism::merkle::Tree;
+
+    const DOMAIN: [u8; 8] = [7; 8];
+    const EPOCH: u32 = 1_000;
+    const SHARD: u16 = 2;
+    const CONTAINER: [u8; 32] = [3; 32];
+    const ARTIFACT: [u8; 32] = [5; 32];
+    const INPUT: [u8; 32] = [8; 32];
+    const PRICE_PER_1K: u64 = 12_154;
+    const BPS: [u16; 6] = [1_000, 500, 6_700, 500, 1_000, 300];
+    /// Receipts of the epoch: of this line, and of another worker's after it.
+    const MINE: u32 = 3;
+    const OTHERS: u32 = 2;
+    /// The receipt under test, the middle one of its line.
+    const LEAF: u32 = 1;
+
+    fn key(byte: u8) -> Pubkey {
+        Pubkey::new_from_array([byte; 32])
+    }
+
+    fn node(node: &merkle::Node) -> ProofNode {
+        ProofNode { hash: node.hash, sum: node.sum }
+    }
+
+    fn nodes(tree: &Tree, index: u32) -> Vec<ProofNode> {
+        tree.proof(index as usize).unwrap().iter().map(node).collect()
+    }
+
+    /// An epoch as gateway and workers make it, settled on chain.
+    struct World {
+        gateway: Keypair,
+        worker: Keypair,
+        bundle: Bundle,
+        facts: ChainFacts,
+    }
+
+    fn receipt(world: (&Keypair, &Keypair), referrer: &WalletId, order: &Order, seq: u32) -> Receipt {
+        let (gateway, worker) = (world.0.pubkey().to_bytes(), world.1.pubkey().to_bytes());
+        let price_nc = amount::price_nc(25, PRICE_PER_1K).unwrap();
+        Receipt {
+            flags: flags::DELEGATED,
+            det_class: 1,
+            domain: DOMAIN,
+            epoch: EPOCH,
+            seq,
+            gateway,
+            worker,
+            line_key: line_key(&CONTAINER, 0, &worker, &referrer.0),
+            artifact: ARTIFACT,
+            request_hash: order.hash(),
+            input_hash: INPUT,
+            output_hash: [9; 32],
+            evidence_hash: [0; 32],
+            units_in: 10,
+            units_out: 15,
+            price_nc,
+            cum_nc: price_nc * u64::from(seq + 1),
+            t_start_ms: 60_000_000,
+            t_end_ms: 60_000_500,
+        }
+    }
+
+    fn line(index: u32, worker: &Keypair, referrer: &WalletId, first_receipt: u32, n_receipts: u32, credits_nc: u64) -> [u8; Line::LEN] {
+        let worker = worker.pubkey().to_bytes();
+        Line { stage: 0, epoch: EPOCH, index, container: CONTAINER, worker, referrer: referrer.0, first_receipt, n_receipts, credits_nc }.to_bytes()
+    }
+
+    fn world() -> World {
+        let (gateway, worker, other) = (Keypair::new(), Keypair::new(), Keypair::new());
+        let (referrer, channel, max_price_nc, nonce) = (WalletId([11; 32]), ChannelId([12; 32]), 5_000, 41);
+        let paid_for = ctx_hash(&CONTAINER, &INPUT, max_price_nc, &referrer.0, None);
+        let order = Order { domain: DOMAIN, channel: channel.0, nonce, max_price_nc, ctx_hash: paid_for };
+        let mine: Vec<Receipt> = (0..MINE).map(|seq| receipt((&gateway, &worker), &referrer, &order, seq)).collect();
+        let others: Vec<Receipt> = (0..OTHERS).map(|seq| receipt((&gateway, &other), &referrer, &order, seq)).collect();
+        let leaves = mine.iter().chain(&others).map(|receipt| merkle::leaf(&receipt.to_bytes(), receipt.price_nc)).collect();
+        let receipts_tree = Tree::build(leaves).unwrap();
+        let sum = |receipts: &[Receipt]| receipts.iter().map(|receipt| receipt.price_nc).sum::<u64>();
+        let lines = [line(0, &worker, &referrer, 0, MINE, sum(&mine)), line(1, &other, &referrer, MINE, OTHERS, sum(&others))];
+        let line_leaves = lines.iter().map(|bytes| merkle::leaf(bytes, Line::from_bytes(bytes).unwrap().credits_nc)).collect();
+        let lines_tree = Tree::build(line_leaves).unwrap();
+        let tested = &mine[LEAF as usize];
+        let bytes = tested.to_bytes();
+        let note = ChargeNote { domain: DOMAIN, channel: channel.0, nonce, charge_nc: tested.price_nc, cum_charged_nc: 9_000 }.to_bytes();
+        let bundle = Bundle {
+            id: "req-1".into(),
+            model: "tiny".into(),
+            channel,
+            nonce,
+            container: ContainerId(CONTAINER),
+            stage: 0,
+            referrer: Some(referrer),
+            charge_nc: tested.price_nc,
+            receipt: bytes.to_vec(),
+            worker_signature: signing::sign(&worker, &bytes).to_vec(),
+            gateway_signature: signing::sign(&gateway, &bytes).to_vec(),
+            order: order.to_bytes().to_vec(),
+            order_signature: signing::sign(&gateway, &order.to_bytes()).to_vec(),
+            note: Some(Note { note: note.to_vec(), signature: signing::sign(&gateway, &note).to_vec() }),
+            batch: Some(Inclusion {
+                gateway: WalletId(gateway.pubkey().to_bytes()),
+                epoch: EPOCH,
+                shard: SHARD,
+                status: "final".into(),
+                n_receipts: MINE + OTHERS,
+                receipts_root: node(&receipts_tree.root()),
+                leaf: LEAF,
+                proof: nodes(&receipts_tree, LEAF),
+                n_lines: 2,
+                lines_root: node(&lines_tree.root()),
+                line: lines[0].to_vec(),
+                line_proof: nodes(&lines_tree, 0),
+            }),
+        };
+        let facts = facts(&gateway, &worker, &receipts_tree, &lines_tree);
+        World { gateway, worker, bundle, facts }
+    }
+
+    fn facts(gateway: &Keypair, worker: &Keypair, receipts: &Tree, lines: &Tree) -> ChainFacts {
+        ChainFacts {
+            domain: DOMAIN,
+            container: Some(Container {
+                version: 1,
+                bump: 0,
+                state: ContainerState::Active,
+                revision: 1,
+                beta_bps: 500,
+                id: CONTAINER,
+                creator: key(23),
+                ceiling_nc: 0,
+                uri_hash: [0; 32],
+                terms_hash: [0; 32],
+                seq: 0,
+                rent_payer: key(0),
+                _reserved: [0; 128],
+                name: "tiny".into(),
+                stages: vec![Stage { artifact: ARTIFACT, kind: StageKind::Chat, market: 1, weight_bps: 10_000 }],
+            }),
+            artifact: Some(Artifact {
+                version: 1,
+                bump: 0,
+                hash: ARTIFACT,
+                vendor: key(21),
+                oem: key(22),
+                size: 1,
+                registered_at: 0,
+                seq: 0,
+                rent_payer: key(0),
+                _royalties: [0; 384],
+                _reserved: [0; 64],
+                name: "tiny".into(),
+                licence: "MIT".into(),
+            }),
+            snapshot: Some(SplitSnapshot {
+                version: 1,
+                bump: 0,
+                stage: 0,
+                pricing_epoch: amount::pricing_epoch(EPOCH),
+                container: CONTAINER,
+                artifact: ARTIFACT,
+                price_nc: PRICE_PER_1K,
+                base_nc: 8_000,
+                bps: BPS,
+                payees: Payees { vendor: key(21), oem: key(22), weaver: key(23) },
+                rent_payer: key(0),
+                _reserved: [0; 64],
+            }),
+            node: Some(Node {
+                version: 1,
+                bump: 0,
+                revoked: false,
+                operator: key(24),
+                worker: worker.pubkey(),
+                region: *b"eu-west\0\0\0\0\0",
+                class: 0,
+                det_class: 1,
+                expires: 0,
+                seq: 0,
+                rent_payer: key(0),
+                _reserved: [0; 64],
+            }),
+            channel_gateway: Some(gateway.pubkey()),
+            batch: Some(Batch {
+                version: 1,
+                bump: 0,
+                state: BatchState::Final,
+                vault_bump: 0,
+                gateway: gateway.pubkey(),
+                mint: key(0),
+                epoch: EPOCH,
+                shard: SHARD,
+                late: false,
+                receipts_root: receipts.root().hash,
+                lines_root: lines.root().hash,
+                n_receipts: MINE + OTHERS,
+                n_lines: 2,
+                sum_nc: receipts.root().sum,
+                aic: receipts.root().sum * 20 + 3,
+                data_hash: [0; 32],
+                posted_slot: 0,
+                posted_at: 0,
+                final_at: 1,
+                claimed_lines: 0,
+                claimed_nc: 0,
+                claimed_aic: 0,
+                fee_aic: 0,
+                burn_aic: 0,
+                seq: 0,
+                rent_payer: key(0),
+                _reserved: [0; 64],
+            }),
+            curator_active: true,
+        }
+    }
+
+    fn failed(report: &Report) -> Vec<&'static str> {
+        report.checks.iter().filter(|check| matches!(check.verdict, Verdict::Fails(_))).map(|check| check.name).collect()
+    }
+
+    fn failures(bundle: &Bundle, facts: &ChainFacts) -> Vec<&'static str> {
+        let report = check(bundle, facts);
+        assert_eq!(report.outcome == Outcome::Failed, !failed(&report).is_empty());
+        failed(&report)
+    }
+
+    #[test]
+    fn an_honest_receipt_is_verified_and_its_parts_sum_to_the_charge() {
+        let World { bundle, facts, .. } = world();
+        let report = check(&bundle, &facts);
+        assert_eq!((report.outcome, failed(&report)), (Outcome::Verified, vec![]));
+        assert_eq!(report.parts.iter().map(|part| part.role).collect::<Vec<_>>(), ["vendor", "oem", "provider", "curator", "weaver", "protocol"]);
+        assert_eq!(report.parts.iter().map(|part| part.nc).sum::<u64>(), bundle.charge_nc);
+        let batch = facts.batch.as_ref().unwrap();
+        let worth = claim_amount(batch.sum_nc, batch.aic, bundle.charge_nc).unwrap();
+        assert_eq!(report.parts.iter().map(|part| part.aic).sum::<Option<u64>>(), Some(worth));
+        assert_eq!(report.parts[2].payee, Some(key(24).to_string()));
+    }
+
+    type Bytes = fn(&mut Bundle) -> &mut [u8];
+
+    fn batch(bundle: &mut Bundle) -> &mut Inclusion {
+        bundle.batch.as_mut().unwrap()
+    }
+
+    #[test]
+    fn one_flipped_byte_anywhere_fails_the_check_that_guards_it() {
+        let World { bundle, facts, .. } = world();
+        let guarded: [(Bytes, &[&str]); 17] = [
+            (|b| &mut b.receipt, &[name::RECEIPT, name::WORKER_SIGNATURE]),
+            (|b| &mut b.worker_signature, &[name::WORKER_SIGNATURE]),
+            (|b| &mut b.gateway_signature, &[name::GATEWAY_SIGNATURE]),
+            (|b| &mut b.order, &[name::ORDER]),
+            (|b| &mut b.order_signature, &[name::ORDER]),
+            (|b| &mut b.channel.0, &[name::ORDER]),
+            (|b| &mut b.container.0, &[name::LINE_KEY]),
+            (|b| &mut b.referrer.as_mut().unwrap().0, &[name::LINE_KEY]),
+            (|b| &mut b.note.as_mut().unwrap().note, &[name::CHARGE]),
+            (|b| &mut b.note.as_mut().unwrap().signature, &[name::CHARGE]),
+            (|b| &mut batch(b).gateway.0, &[name::INCLUSION]),
+            (|b| &mut batch(b).receipts_root.hash, &[name::INCLUSION]),
+            (|b| &mut batch(b).proof[0].hash, &[name::INCLUSION]),
+            (|b| &mut batch(b).proof[2].hash, &[name::INCLUSION]),
+            (|b| &mut batch(b).lines_root.hash, &[name::LINE]),
+            (|b| &mut batch(b).line, &[name::LINE]),
+            (|b| &mut batch(b).line_proof[0].hash, &[name::LINE]),
+        ];
+        for (field, (bytes, guards)) in guarded.into_iter().enumerate() {
+            for at in 0..bytes(&mut bundle.clone()).len() {
+                let mut changed = bundle.clone();
+                bytes(&mut changed)[at] ^= 1;
+                let failed = failures(&changed, &facts);
+                assert!(guards.iter().any(|guard| failed.contains(guard)), "field {field}, byte {at}: {failed:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_changed_number_fails_the_check_that_guards_it() {
+        let World { bundle, facts, .. } = world();
+        let changes: [(fn(&mut Bundle), &str); 12] = [
+            (|b| b.charge_nc += 1, name::CHARGE),
+            (|b| b.nonce += 1, name::ORDER),
+            (|b| b.stage += 1, name::LINE_KEY),
+            (|b| b.referrer = None, name::LINE_KEY),
+            (|b| b.model.push('x'), name::MODEL),
+            (|b| batch(b).epoch += 1, name::INCLUSION),
+            (|b| batch(b).shard += 1, name::INCLUSION),
+            (|b| batch(b).leaf += 1, name::INCLUSION),
+            (|b| batch(b).n_receipts += 1, name::INCLUSION),
+            (|b| batch(b).proof[1].sum += 1, name::INCLUSION),
+            (|b| batch(b).n_lines += 1, name::LINE),
+            (|b| batch(b).line_proof[0].sum += 1, name::LINE),
+        ];
+        for (number, (change, guard)) in changes.into_iter().enumerate() {
+            let mut changed = bundle.clone();
+            change(&mut changed);
+            let failed = failures(&changed, &facts);
+            assert!(failed.contains(&guard), "change {number}: {failed:?}");
+        }
+    }
+
+    #[test]
+    fn a_chain_that_says_otherwise_fails_the_check_it_contradicts() {
+        let changes: [(fn(&mut ChainFacts), &str); 16] = [
+            (|f| f.domain[0] ^= 1, name::DEPLOYMENT),
+            (|f| f.node = None, name::WORKER),
+            (|f| f.node.as_mut().unwrap().det_class = 2, name::WORKER),
+            (|f| f.container = None, name::MODEL),
+            (|f| f.container.as_mut().unwrap().stages[0].artifact[0] ^= 1, name::MODEL),
+            (|f| f.channel_gateway = Some(Pubkey::default()), name::ORDER),
+            (|f| f.snapshot = None, name::SNAPSHOT),
+            (|f| f.snapshot.as_mut().unwrap().bps[0] ^= 1, name::SNAPSHOT),
+            (|f| f.snapshot.as_mut().unwrap().pricing_epoch += 1, name::SNAPSHOT),
+            (|f| f.snapshot.as_mut().unwrap().artifact[31] ^= 1, name::SNAPSHOT),
+            (|f| f.snapshot.as_mut().unwrap().payees.vendor = Pubkey::default(), name::SNAPSHOT),
+            (|f| f.snapshot.as_mut().unwrap().payees.weaver = Pubkey::default(), name::SNAPSHOT),
+            (|f| f.snapshot.as_mut().unwrap().price_nc -= 100, name::PRICE),
+            (|f| f.batch.as_mut().unwrap().receipts_root[0] ^= 1, name::INCLUSION),
+            (|f| f.batch.as_mut().unwrap().lines_root[0] ^= 1, name::LINE),
+            (|f| f.batch = None, name::INCLUSION),
+        ];
+        for (number, (change, guard)) in changes.into_iter().enumerate() {
+            let World { bundle, mut facts, .. } = world();
+            change(&mut facts);
+            let failed = failures(&bundle, &facts);
+            assert!(failed.contains(&guard), "change {number}: {failed:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_posted_yet_is_pending_and_not_failed() {
+        let World { mut bundle, mut facts, .. } = world();
+        facts.batch = None;
+        batch(&mut bundle).status = "built".into();
+        assert_eq!(check(&bundle, &facts).outcome, Outcome::Pending);
+        bundle.batch = None;
+        let report = check(&bundle, &facts);
+        assert_eq!(report.outcome, Outcome::Pending);
+        assert_eq!(report.parts.iter().map(|part| part.nc).sum::<u64>(), bundle.charge_nc);
+        assert!(report.parts.iter().all(|part| part.aic.is_none()));
+        bundle.charge_nc += 1;
+        assert_eq!(check(&bundle, &facts).outcome, Outcome::Failed);
+    }
+
+    #[test]
+    fn a_dearer_receipt_signed_by_both_still_fails_by_its_price() {
+        let World { gateway, worker, mut bundle, facts } = world();
+        let mut dearer = Receipt::from_bytes(&bundle.receipt).unwrap();
+        dearer.price_nc += 1;
+        dearer.cum_nc += 1;
+        let bytes = dearer.to_bytes();
+        bundle.receipt = bytes.to_vec();
+        bundle.worker_signature = signing::sign(&worker, &bytes).to_vec();
+        bundle.gateway_signature = signing::sign(&gateway, &bytes).to_vec();
+        let failed = failures(&bundle, &facts);
+        assert!(failed.contains(&name::PRICE) && !failed.contains(&name::WORKER_SIGNATURE), "{failed:?}");
+    }
+
+    #[test]
+    fn without_an_active_curator_its_share_is_burned() {
+        let World { bundle, mut facts, .. } = world();
+        facts.curator_active = false;
+        let report = check(&bundle, &facts);
+        assert_eq!((report.parts[3].role, report.parts[3].payee.as_ref()), ("burned", None));
+    }
+}

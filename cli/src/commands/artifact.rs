@@ -58,12 +58,9 @@ enum ArtifactCommand {
     Show {
         /// SHA-256 of the model file
         #[arg(value_parser = input::hash)]
-        hash: Hash,
+        hash: [u8; 32],
     },
 }
-
-/// Names the parser's type: clap would read a bare array as many values.
-type Hash = [u8; 32];
 
 #[derive(Serialize)]
 struct ArtifactLine {

@@ -225,7 +225,7 @@ async fn publish(file: &Path, context: &Context) -> anyhow::Result<()> {
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     let manifest = Manifest::parse(&text).with_context(|| format!("{} is no container manifest; `waybill container --help` shows one", file.display()))?;
     let weaver = context.wallet()?;
-    let (folder, owner, quiet) = (file.parent().unwrap_or(Path::new("")).to_owned(), weaver.pubkey(), context.json);
+    let (folder, owner, quiet) = (file.parent().map(Path::to_owned).unwrap_or_default(), weaver.pubkey(), context.json);
     let args = tokio::task::spawn_blocking(move || manifest.resolve(&folder, &owner, quiet)).await??;
     let id = hex::encode(args.id);
     if context.chain.account::<Container>(&market::seeds::find_container(&args.id).0).await?.is_some() {
