@@ -24,7 +24,7 @@ pub fn file(path: &Path) -> Result<String> {
 }
 
 /// One hash over the names and contents of files and of folders with everything in them. A path that does not exist
-/// counts as absent, which differs from empty.
+/// counts as absent, which differs from empty; Markdown does not count.
 pub fn tree(root: &Path, paths: &[PathBuf]) -> Result<String> {
     let mut files = Vec::new();
     for path in paths {
@@ -46,7 +46,7 @@ fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
         for entry in fs::read_dir(path).with_context(|| path.display().to_string())? {
             collect(&entry?.path(), files)?;
         }
-    } else if path.is_file() {
+    } else if path.is_file() && path.extension().is_none_or(|extension| extension != "md") {
         files.push(path.to_path_buf());
     }
     Ok(())
