@@ -120,7 +120,8 @@ impl Store {
         query(sql, params).fetch_all(&self.read).await?.iter().map(read_receipt).collect()
     }
 
-    /// Epochs below `before` that have receipts and no batch, oldest first: of one gateway, or of all.
+    /// Epochs below `before` that have receipts and no batch, oldest first: of one gateway, or of all. An epoch of several
+    /// shards is open until shard 0 is stored, which therefore goes last.
     pub async fn open_epochs(&self, gateway: Option<WalletId>, before: u32) -> Result<Vec<OpenEpoch>, StoreError> {
         let mut params = Params::default();
         params.int("epoch", before)?;
@@ -136,7 +137,7 @@ impl Store {
              CAST(SUM(l.cum_nc) AS BIGINT) AS credits_nc, \
              (SELECT COUNT(*) FROM closed_epochs c WHERE c.gateway = l.gateway AND c.epoch = l.epoch) AS closed \
              FROM lines l WHERE l.epoch < $1 {filter}AND NOT EXISTS (SELECT 1 FROM batches b WHERE b.gateway = l.gateway \
-             AND b.epoch = l.epoch) GROUP BY l.gateway, l.epoch ORDER BY l.epoch, l.gateway"
+             AND b.epoch = l.epoch AND b.shard = 0) GROUP BY l.gateway, l.epoch ORDER BY l.epoch, l.gateway"
         );
         query(sql, params).fetch_all(&self.read).await?.iter().map(read_epoch).collect()
     }

@@ -16,6 +16,7 @@ const EPOCH: u32 = 490_000;
 
 on_both_databases!(
     a_closed_epoch_becomes_a_batch_whose_proofs_hold,
+    an_epoch_is_open_until_its_first_shard_is_stored,
     a_batch_only_moves_forward,
     the_receipts_of_an_epoch_come_in_pages_in_settlement_order,
     an_outbox_row_moves_by_compare_and_set,
@@ -89,6 +90,7 @@ fn post_row(key: &str) -> NewOutbox {
 async fn a_closed_epoch_becomes_a_batch_whose_proofs_hold(mut world: World) {
     closed_epoch(&mut world, 30).await;
     let batch = build(&world).await;
+    assert_eq!(world.store.open_epochs(None, EPOCH + 1).await.unwrap().len(), 1);
     world.store.insert_batch(&batch, Some(&post_row("batch"))).await.unwrap();
     world.store.insert_batch(&batch, Some(&post_row("batch"))).await.unwrap();
     assert_eq!(world.store.outbox_open(Some("gateway"), 10).await.unwrap().len(), 1);
@@ -120,6 +122,27 @@ async fn a_closed_epoch_becomes_a_batch_whose_proofs_hold(mut world: World) {
         let proof = tree.proof(line.index as usize).unwrap();
         merkle::verify(&stored.lines_root, stored.n_lines, line.index, &line.node, &proof).unwrap();
     }
+    world.stop().await;
+}
+
+async fn an_epoch_is_open_until_its_first_shard_is_stored(mut world: World) {
+    closed_epoch(&mut world, 2).await;
+    let whole = build(&world).await;
+    // A crash leaves shard 1 alone; the epoch is built again.
+    let mut second = whole.clone();
+    (second.id.shard, second.receipts, second.lines) = (1, whole.receipts[4..].to_vec(), whole.lines[2..].to_vec());
+    let sum: u64 = second.receipts.iter().map(|leaf| leaf.node.sum).sum();
+    (second.receipts_root.sum, second.lines_root.sum) = (sum, sum);
+    let mut first = whole.clone();
+    (first.receipts, first.lines) = (whole.receipts[..4].to_vec(), whole.lines[..2].to_vec());
+    (first.receipts_root.sum, first.lines_root.sum) = (whole.receipts_root.sum - sum, whole.receipts_root.sum - sum);
+    for _ in 0..2 {
+        world.store.insert_batch(&second, None).await.unwrap();
+        let open = world.store.open_epochs(None, EPOCH + 1).await.unwrap();
+        assert_eq!((open.len(), open[0].closed, open[0].receipts), (1, true, 6));
+    }
+    world.store.insert_batch(&first, None).await.unwrap();
+    assert!(world.store.open_epochs(None, EPOCH + 1).await.unwrap().is_empty());
     world.stop().await;
 }
 
