@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use waybill_protocol::{WalletId, signing};
-use waybill_store::{Store, StoreError};
+use waybill_store::{IssuableNote, Store, StoreError};
 
 /// Notes read at a time.
 const PAGE: u32 = 256;
@@ -54,14 +54,12 @@ impl Notary {
     /// Signs one page; true when there may be more.
     pub async fn sign_page(&self, domain: [u8; 8]) -> Result<bool, StoreError> {
         let notes = self.store.unsigned_notes(self.gateway, PAGE).await?;
-        for issuable in &notes {
+        let sign = |issuable: &IssuableNote| {
             let note = issuable.to_note(domain);
-            match self.store.store_note(&note, &signing::sign(&self.key, &note.to_bytes())).await {
-                // Another process of this gateway key was quicker.
-                Ok(()) | Err(StoreError::Conflict { .. }) => {}
-                Err(error) => return Err(error),
-            }
-        }
+            (note, signing::sign(&self.key, &note.to_bytes()))
+        };
+        // Another process of this gateway key that is quicker stores the same bytes: Ed25519 signatures are deterministic.
+        self.store.store_notes(&notes.iter().map(sign).collect::<Vec<_>>()).await?;
         Ok(notes.len() == PAGE as usize)
     }
 }

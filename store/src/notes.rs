@@ -4,6 +4,7 @@ use crate::ledger::IssuableNote;
 use crate::sql::{Params, get_bytes, get_u64, query};
 use crate::{Store, StoreError};
 use sqlx::any::AnyRow;
+use sqlx::{Any, Transaction};
 use waybill_mechanism::message::ChargeNote;
 use waybill_protocol::{ChannelId, WalletId};
 
@@ -15,30 +16,18 @@ pub struct SignedNote {
 }
 
 impl Store {
-    /// Keeps a signed note. The amounts must be the ledger's; storing the same note again is Ok, another is a
-    /// [`StoreError::Conflict`], and one that is not issuable yet is [`StoreError::Missing`].
-    pub async fn store_note(&self, note: &ChargeNote, signature: &[u8; 64]) -> Result<(), StoreError> {
-        let bytes = note.to_bytes();
-        let mut params = Params::default();
-        params.bytes(&note.channel)?.int("nonce", note.nonce)?.int("charge_nc", note.charge_nc)?;
-        params.int("cum_charged_nc", note.cum_charged_nc)?.bytes(&bytes)?.bytes(signature)?;
-        let done = query(
-            "UPDATE notes SET note = $5, signature = $6 WHERE channel = $1 AND nonce = $2 AND charge_nc = $3 \
-             AND cum_charged_nc = $4 AND (signature IS NULL OR (note = $5 AND signature = $6))",
-            params,
-        )
-        .execute(&self.write)
-        .await?;
-        if done.rows_affected() == 1 {
+    /// Keeps signed notes, all or none, in one transaction. The amounts must be the ledger's; storing the same note again is
+    /// Ok, another is a [`StoreError::Conflict`], and one that is not issuable yet is [`StoreError::Missing`].
+    pub async fn store_notes(&self, notes: &[(ChargeNote, [u8; 64])]) -> Result<(), StoreError> {
+        if notes.is_empty() {
             return Ok(());
         }
-        let what = format!("note {} of channel {}", note.nonce, ChannelId(note.channel));
-        let mut params = Params::default();
-        params.bytes(&note.channel)?.int("nonce", note.nonce)?;
-        let known = query("SELECT nonce FROM notes WHERE channel = $1 AND nonce = $2", params)
-            .fetch_optional(&self.write)
-            .await?;
-        Err(if known.is_some() { StoreError::Conflict { what } } else { StoreError::Missing { what } })
+        let mut tx = self.begin().await?;
+        for (note, signature) in notes {
+            store_note(&mut tx, note, signature).await?;
+        }
+        tx.commit().await?;
+        Ok(())
     }
 
     /// Signed notes of a channel with nonces above `after`, in nonce order.
@@ -68,6 +57,27 @@ impl Store {
         .await?;
         rows.iter().map(read_issuable).collect()
     }
+}
+
+async fn store_note(tx: &mut Transaction<'static, Any>, note: &ChargeNote, signature: &[u8; 64]) -> Result<(), StoreError> {
+    let mut params = Params::default();
+    params.bytes(&note.channel)?.int("nonce", note.nonce)?.int("charge_nc", note.charge_nc)?;
+    params.int("cum_charged_nc", note.cum_charged_nc)?.bytes(&note.to_bytes())?.bytes(signature)?;
+    let done = query(
+        "UPDATE notes SET note = $5, signature = $6 WHERE channel = $1 AND nonce = $2 AND charge_nc = $3 \
+         AND cum_charged_nc = $4 AND (signature IS NULL OR (note = $5 AND signature = $6))",
+        params,
+    )
+    .execute(&mut **tx)
+    .await?;
+    if done.rows_affected() == 1 {
+        return Ok(());
+    }
+    let what = format!("note {} of channel {}", note.nonce, ChannelId(note.channel));
+    let mut params = Params::default();
+    params.bytes(&note.channel)?.int("nonce", note.nonce)?;
+    let known = query("SELECT nonce FROM notes WHERE channel = $1 AND nonce = $2", params).fetch_optional(&mut **tx).await?;
+    Err(if known.is_some() { StoreError::Conflict { what } } else { StoreError::Missing { what } })
 }
 
 pub(crate) fn read_issuable(row: &AnyRow) -> Result<IssuableNote, StoreError> {

@@ -181,13 +181,15 @@ async fn notes_come_in_nonce_order_and_void_nonces_are_skipped(mut world: World)
     let signed = notes[1].to_note([7; 8]);
     let mut wrong = signed;
     wrong.cum_charged_nc += 1;
-    assert!(matches!(world.store.store_note(&wrong, &[1; 64]).await, Err(StoreError::Conflict { .. })));
+    assert!(matches!(world.store.store_notes(&[(wrong, [1; 64])]).await, Err(StoreError::Conflict { .. })));
     let mut early = signed;
     early.nonce = 5;
-    assert!(matches!(world.store.store_note(&early, &[1; 64]).await, Err(StoreError::Missing { .. })));
-    world.store.store_note(&signed, &[1; 64]).await.unwrap();
-    world.store.store_note(&signed, &[1; 64]).await.unwrap();
-    assert!(matches!(world.store.store_note(&signed, &[2; 64]).await, Err(StoreError::Conflict { .. })));
+    let one_early = [(signed, [1; 64]), (early, [1; 64])];
+    assert!(matches!(world.store.store_notes(&one_early).await, Err(StoreError::Missing { .. })));
+    assert_eq!(world.store.unsigned_notes(GATEWAY, 10).await.unwrap(), notes, "all or none");
+    world.store.store_notes(&[(signed, [1; 64])]).await.unwrap();
+    world.store.store_notes(&[(signed, [1; 64])]).await.unwrap();
+    assert!(matches!(world.store.store_notes(&[(signed, [2; 64])]).await, Err(StoreError::Conflict { .. })));
     let read = world.store.notes_after(channel, 2, 10).await.unwrap();
     assert_eq!(read.iter().map(|note| note.note).collect::<Vec<_>>(), [signed.to_bytes()]);
     assert_eq!(world.store.unsigned_notes(GATEWAY, 10).await.unwrap(), notes[..1]);
@@ -330,7 +332,7 @@ async fn a_replay_returns_the_notes_that_nobody_signed(mut world: World) {
     let first = world.source.charge(channel, 1, worker(1), EPOCH, 10);
     let notes = world.ledger.charge(first.clone()).await.unwrap().notes;
     assert_eq!(world.ledger.charge(first.clone()).await.unwrap().notes, notes);
-    world.store.store_note(&notes[0].to_note([7; 8]), &[1; 64]).await.unwrap();
+    world.store.store_notes(&[(notes[0].to_note([7; 8]), [1; 64])]).await.unwrap();
     assert_eq!(world.ledger.charge(first).await.unwrap().notes, []);
     world.stop().await;
 }

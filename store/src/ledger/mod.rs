@@ -106,7 +106,7 @@ pub struct IssuableNote {
 }
 
 impl IssuableNote {
-    /// The message to sign and pass to [`Store::store_note`].
+    /// The message to sign and pass to [`Store::store_notes`].
     pub fn to_note(&self, domain: Domain) -> ChargeNote {
         ChargeNote {
             domain,
