@@ -165,8 +165,8 @@ fn kind_name(kind: StageKind) -> &'static str {
 }
 
 fn parse_kind(text: &str) -> anyhow::Result<StageKind> {
-    use StageKind::{Chat, Embed, Ocr, Rank, Stt, Tensor, Tts, Vad};
-    let kinds = [Chat, Embed, Rank, Tensor, Vad, Stt, Tts, Ocr];
+    use StageKind as K;
+    let kinds = [K::Chat, K::Embed, K::Rank, K::Tensor, K::Vad, K::Stt, K::Tts, K::Ocr];
     let found = kinds.into_iter().find(|kind| kind_name(*kind) == text);
     found.with_context(|| format!("{text:?} is no kind of stage: choose one of {}", kinds.map(kind_name).join(", ")))
 }
