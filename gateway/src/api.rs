@@ -5,7 +5,7 @@ use crate::chat::{Answer, ChatRequest};
 use crate::embeddings::{self, EmbeddingsRequest};
 use crate::error::{ApiError, Kind};
 use crate::market::{Model, ModelKind};
-use crate::paid::{self, Call, Running, Settled};
+use crate::paid::{self, Call, Running, Settled, Unsettled};
 use crate::pieces::{Output, Rows, Text, usage};
 use crate::state::{App, Phase};
 use crate::{body, middleware, stream, telemetry};
@@ -18,10 +18,14 @@ use axum::{Json, Router};
 use serde::Serialize;
 use serde_json::json;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use waybill_protocol::frame::{Finish, Input, InputKind};
 use waybill_protocol::{ArtifactId, RequestId};
+
+/// How long a worker is given to hear where its lines stand.
+const MENDING: Duration = Duration::from_millis(300);
 
 /// When the request arrived, for the time that the gateway adds.
 #[derive(Debug, Clone, Copy)]
@@ -230,9 +234,8 @@ async fn chat(
         first_event: app.config.times.chat_first_event,
         arrived,
     };
-    let mut running = paid::open(&app, &caller, call).await?;
-    metrics::histogram!("waybill_time_to_first_token_seconds").record(arrived.elapsed());
     if streamed {
+        let mut running = paid::open(&app, &caller, call).await?;
         // Still an ordinary error, with its status, when the worker begins with one.
         let first = match running.next().await {
             Ok(event) => event,
@@ -250,10 +253,8 @@ async fn chat(
         ];
         return Ok((headers, event_stream, stream::body(frames)).into_response());
     }
-    let mut headers = paid_headers(&running);
-    let text = Text::new(running.max_tokens(), true);
-    let (text, finish, settled) = collect(&app, running, text).await?;
-    headers.insert(CHARGE, settled.receipt.price_nc.into());
+    let max_tokens = call.max_units_out;
+    let (headers, text, finish, settled) = whole(&app, &caller, call, || Text::new(max_tokens, true)).await?;
     Ok((headers, json_body(answer.completion(text.content(), finish, usage(&settled.receipt)))).into_response())
 }
 
@@ -271,7 +272,7 @@ async fn embed(
     require_kind(&model, ModelKind::Embedding, "/v1/embeddings")?;
     let (encoding, wish) = (parsed.encoding, parsed.wish.clone());
     let (embed, max_units_in) = parsed.bound(&model);
-    let rows = Rows::new(embed.items.len());
+    let (items, name) = (embed.items.len(), model.name.clone());
     let call = Call {
         request_id,
         model,
@@ -283,20 +284,36 @@ async fn embed(
         first_event: app.config.times.embeddings_first_event,
         arrived,
     };
-    let running = paid::open(&app, &caller, call).await?;
-    let name = running.model.name.clone();
-    let mut headers = paid_headers(&running);
-    let (rows, _, settled) = collect(&app, running, rows).await?;
-    headers.insert(CHARGE, settled.receipt.price_nc.into());
+    let (headers, rows, _, settled) = whole(&app, &caller, call, || Rows::new(items)).await?;
     let body = embeddings::render(&name, rows.values(), rows.dims(), encoding, settled.receipt.units_in);
     Ok((headers, json_body(body)).into_response())
 }
 
+type Whole<O> = (HeaderMap, O, Finish, Settled);
+
+/// Runs a call whose answer leaves as a whole. Nothing has left when its line turns out to be broken, so it may run once
+/// more, as a new order; the first one costs nothing.
+async fn whole<O: Output>(app: &Arc<App>, caller: &Caller, call: Call, output: impl Fn() -> O) -> Result<Whole<O>, ApiError> {
+    match collect(app, caller, call.clone(), output()).await {
+        Err(Unsettled::LineBroken(error)) => {
+            tracing::info!(request = %call.request_id, %error, "an answer whose line was broken is produced again");
+            metrics::counter!("waybill_repeated_calls_total").increment(1);
+            tokio::time::sleep(MENDING).await;
+            Ok(collect(app, caller, call, output()).await?)
+        }
+        outcome => Ok(outcome?),
+    }
+}
+
 /// Collects in a task of its own, which learns from a dropped sender that this request is gone.
-async fn collect<O: Output>(app: &App, running: Running, output: O) -> Result<(O, Finish, Settled), ApiError> {
+async fn collect<O: Output>(app: &Arc<App>, caller: &Caller, call: Call, output: O) -> Result<Whole<O>, Unsettled> {
+    let running = paid::open(app, caller, call).await?;
+    let mut headers = paid_headers(&running);
     let (_waiting, gone) = oneshot::channel();
     let collecting = app.tasks.spawn(running.collect(output, gone));
-    collecting.await.unwrap_or_else(|panic| Err(ApiError::internal(panic)))
+    let (output, finish, settled) = collecting.await.unwrap_or_else(|panic| Err(ApiError::internal(panic).into()))?;
+    headers.insert(CHARGE, settled.receipt.price_nc.into());
+    Ok((headers, output, finish, settled))
 }
 
 fn json_body(json: String) -> ([(HeaderName, &'static str); 1], Body) {

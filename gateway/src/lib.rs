@@ -24,6 +24,7 @@ mod middleware;
 mod notary;
 mod paid;
 mod pieces;
+mod resync;
 mod server;
 mod state;
 mod stream;
@@ -38,6 +39,7 @@ pub use market::Market;
 use auth::KeyCache;
 use credit::Credit;
 use notary::Notary;
+use resync::Resyncs;
 use solana_signer::Signer;
 use state::{App, PhaseCell};
 use std::io;
@@ -89,8 +91,9 @@ impl Gateway {
         let credit = Credit::new(wallet, market.clone(), store.clone(), ledger.clone(), hub, tasks.clone());
         let keys = KeyCache::new(config.times.key_cache, config.limits.cached_keys, config.limits.requests_per_key);
         let notary = Notary::new(store.clone(), config.key.clone(), wallet);
+        let resyncs = Resyncs::new(dispatch.clone(), tasks.clone());
         let phase = PhaseCell::default();
-        let app = Arc::new(App { config, wallet, store, ledger, market, dispatch, credit, keys, notary, tasks, phase });
+        let app = Arc::new(App { config, wallet, store, ledger, market, dispatch, credit, keys, notary, resyncs, tasks, phase });
         let task = tokio::spawn(run_until(app.clone(), listener, shutdown));
         tracing::info!(%address, gateway = %wallet, "gateway listens");
         Ok(Self { address, app, task })

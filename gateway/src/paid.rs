@@ -25,11 +25,14 @@ use waybill_store::{Charge, Charged, LedgerError};
 const JOB_OVERHEAD: usize = 4096;
 /// How long a finished answer waits for its commit: for the database, and for an earlier receipt of the same line.
 const DATABASE_PATIENCE: Duration = Duration::from_secs(10);
-const LINE_PATIENCE: Duration = Duration::from_secs(5);
+const LINE_PATIENCE: Duration = Duration::from_secs(1);
+/// An earlier receipt that is missing for so long may be lost: the worker is told where the line stands.
+const LINE_SUSPICION: Duration = Duration::from_millis(250);
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 
 /// One call before it is paid for.
+#[derive(Clone)]
 pub struct Call {
     pub request_id: RequestId,
     pub model: Model,
@@ -69,6 +72,28 @@ pub struct Running {
 #[derive(Debug, Clone, Copy)]
 pub struct Settled {
     pub receipt: Receipt,
+}
+
+/// Why an answer was not charged, so that its end may not leave.
+#[derive(Debug)]
+pub enum Unsettled {
+    /// The answer is whole and its receipt does not continue its line: the same call once more can succeed.
+    LineBroken(ApiError),
+    Failed(ApiError),
+}
+
+impl From<ApiError> for Unsettled {
+    fn from(error: ApiError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<Unsettled> for ApiError {
+    fn from(unsettled: Unsettled) -> Self {
+        match unsettled {
+            Unsettled::LineBroken(error) | Unsettled::Failed(error) => error,
+        }
+    }
 }
 
 /// Reserves credit, signs the order and waits until a worker begins.
@@ -136,6 +161,9 @@ pub async fn open(app: &Arc<App>, caller: &Caller, call: Call) -> Result<Running
             return Err(ApiError::new(Kind::UpstreamTimeout, "No worker answered in time."));
         }
     };
+    if call.max_units_out > 0 {
+        metrics::histogram!("waybill_time_to_first_token_seconds").record(call.arrived.elapsed());
+    }
     let Dispatched { worker, region, attempts, events } = dispatched;
     let expected = Expected {
         domain: network.domain,
@@ -199,7 +227,7 @@ impl Running {
     }
 
     /// Takes all events and settles. `consumer` resolves when nobody waits for the answer any more.
-    pub async fn collect<O: Output>(mut self, mut output: O, consumer: oneshot::Receiver<()>) -> Result<(O, Finish, Settled), ApiError> {
+    pub async fn collect<O: Output>(mut self, mut output: O, consumer: oneshot::Receiver<()>) -> Result<(O, Finish, Settled), Unsettled> {
         let mut gone = pin!(consumer);
         let closed = loop {
             let event = tokio::select! {
@@ -207,17 +235,17 @@ impl Running {
                 event = self.next() => event,
                 _ = &mut gone => {
                     self.leave(output).await;
-                    return Err(ApiError::new(Kind::Internal, "The consumer left."));
+                    return Err(ApiError::new(Kind::Internal, "The consumer left.").into());
                 }
             };
             match event {
                 Ok(EventKind::Closed(closed)) => break closed,
                 Ok(event) => {
                     if let Err(what) = output.take(&event) {
-                        return Err(self.garbage(what));
+                        return Err(self.garbage(what).into());
                     }
                 }
-                Err(error) => return Err(self.end("worker_failed", error)),
+                Err(error) => return Err(self.end("worker_failed", error).into()),
             }
         };
         let finish = closed.finish();
@@ -230,7 +258,7 @@ impl Running {
     pub async fn leave(mut self, mut output: impl Output) {
         while let Some(Ok(event)) = self.next().now_or_never() {
             if let EventKind::Closed(closed) = event {
-                if let Err(error) = self.settle(closed, &output).await {
+                if let Err(error) = self.settle(closed, &output).await.map_err(ApiError::from) {
                     tracing::info!(%error, "the work of a consumer that left was not charged");
                 }
                 return;
@@ -266,28 +294,35 @@ impl Running {
     }
 
     /// Checks the receipt, countersigns and commits it. Only after this may the end of the answer leave. Runs to its end
-    /// also when the caller goes away: the work is done and its receipt valid.
-    pub async fn settle(self, closed: Closed, output: &impl Output) -> Result<Settled, ApiError> {
-        let (output_hash, produced) = match output.seal() {
-            Ok(sealed) => sealed,
-            Err(what) => return Err(self.garbage(what)),
+    /// also when the caller goes away: the work is done and its receipt valid. Where it fails, the worker counts on a receipt
+    /// that is not in the ledger, and learns so.
+    pub async fn settle(self, closed: Closed, output: &impl Output) -> Result<Settled, Unsettled> {
+        let (worker, resyncs) = (self.worker, self.app.resyncs.clone());
+        let outcome = match output.seal() {
+            Ok((output_hash, produced)) => {
+                let tasks = self.app.tasks.clone();
+                let settling = tasks.spawn(self.settle_now(closed, output_hash, produced));
+                settling.await.unwrap_or_else(|panic| Err(ApiError::internal(panic).into()))
+            }
+            Err(what) => Err(self.garbage(what).into()),
         };
-        let tasks = self.app.tasks.clone();
-        let settling = tasks.spawn(self.settle_now(closed, output_hash, produced));
-        settling.await.unwrap_or_else(|panic| Err(ApiError::internal(panic)))
+        if outcome.is_err() {
+            resyncs.ask(worker);
+        }
+        outcome
     }
 
-    async fn settle_now(self, closed: Closed, output_hash: [u8; 32], produced: bool) -> Result<Settled, ApiError> {
+    async fn settle_now(self, closed: Closed, output_hash: [u8; 32], produced: bool) -> Result<Settled, Unsettled> {
         let closed_at = Instant::now();
         let app = self.app.clone();
         let now_ms = app.market.now_ms();
         let receipt =
             match check::receipt(&closed.receipt, &closed.worker_signature, &self.expected, output_hash, produced, now_ms) {
                 Ok(receipt) => receipt,
-                Err(breach) => return Err(self.refuse(breach.label(), &breach)),
+                Err(breach) => return Err(self.refuse(breach.label(), &breach).into()),
             };
         let Ok(worker_signature) = <[u8; 64]>::try_from(closed.worker_signature.as_ref()) else {
-            return Err(self.refuse(Breach::Signature.label(), &Breach::Signature));
+            return Err(self.refuse(Breach::Signature.label(), &Breach::Signature).into());
         };
         let signed = SignedReceipt::countersign(receipt, worker_signature, &app.config.key);
         let charge = Charge {
@@ -307,19 +342,19 @@ impl Running {
             order_sig: self.order_signature,
             created_ms: now_ms,
         };
-        let charged = match commit(&app, charge).await {
+        let charged = match commit(&app, self.worker, charge).await {
             Ok(charged) => charged,
             Err(LedgerError::Database(error)) => {
-                return Err(self.end("database", ApiError::unavailable(error)));
+                return Err(self.end("database", ApiError::unavailable(error)).into());
             }
             Err(LedgerError::Stopped) => {
-                return Err(self.end("database", ApiError::unavailable("the ledger has stopped")));
+                return Err(self.end("database", ApiError::unavailable("the ledger has stopped")).into());
             }
             Err(error @ (LedgerError::Discontinuous { .. } | LedgerError::EpochClosed(_))) => {
-                return Err(self.refuse("continuity", &error));
+                return Err(Unsettled::LineBroken(self.refuse("continuity", &error)));
             }
             Err(error) => {
-                return Err(self.end("ledger", ApiError::internal(error)));
+                return Err(self.end("ledger", ApiError::internal(error)).into());
             }
         };
         let request = self.request_id.clone();
@@ -354,21 +389,29 @@ impl Running {
 }
 
 /// Commits a charge, and waits a little where only time is missing: for a database that stumbles (the same charge is
-/// idempotent), and for the receipt before this one in its line, which another request of this gateway is about to commit.
-async fn commit(app: &App, charge: Charge) -> Result<Charged, LedgerError> {
+/// idempotent), and for the receipt before this one in its line, which another request of this gateway is about to commit,
+/// unless it is lost.
+async fn commit(app: &App, worker: WorkerId, charge: Charge) -> Result<Charged, LedgerError> {
     let begun = Instant::now();
+    let mut gap_seen = None;
     let mut pause = FIRST_PAUSE;
     loop {
         let outcome = app.ledger.charge(charge.clone()).await;
-        let patience = match &outcome {
+        let is_final = match &outcome {
             Err(LedgerError::Database(error)) => {
                 tracing::warn!(%error, "a charge was not committed, trying again");
-                DATABASE_PATIENCE
+                begun.elapsed() >= DATABASE_PATIENCE
             }
-            Err(LedgerError::Discontinuous { seq, expected_seq, .. }) if seq > expected_seq => LINE_PATIENCE,
-            _ => return outcome,
+            Err(LedgerError::Discontinuous { seq, expected_seq, .. }) if seq > expected_seq => {
+                let missing = gap_seen.get_or_insert_with(Instant::now).elapsed();
+                if missing >= LINE_SUSPICION {
+                    app.resyncs.ask(worker);
+                }
+                missing >= LINE_PATIENCE
+            }
+            _ => true,
         };
-        if begun.elapsed() >= patience {
+        if is_final {
             return outcome;
         }
         tokio::time::sleep(pause).await;

@@ -5,6 +5,7 @@ use crate::config::GatewayConfig;
 use crate::credit::Credit;
 use crate::market::Market;
 use crate::notary::Notary;
+use crate::resync::Resyncs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
@@ -27,6 +28,7 @@ pub(crate) struct App {
     pub credit: Arc<Credit>,
     pub keys: KeyCache,
     pub notary: Notary,
+    pub resyncs: Arc<Resyncs>,
     /// Work that outlives its request: streams, commits, voids.
     pub tasks: TaskTracker,
     pub phase: PhaseCell,

@@ -102,7 +102,7 @@ async fn pump(mut running: Running, first: EventKind, writer: &Writer) -> Result
     let finish = closed.finish();
     let price = running.quote.per_1k;
     let id = running.request_id.clone();
-    let Settled { receipt } = running.settle(closed, &text).await?;
+    let Settled { receipt } = running.settle(closed, &text).await.map_err(ApiError::from)?;
     writer.data(&answer.finish(finish, with_usage)).await?;
     if with_usage {
         writer.data(&answer.usage(usage(&receipt))).await?;

@@ -377,6 +377,30 @@ async fn garbage_from_a_worker_costs_the_consumer_nothing() {
 }
 
 #[tokio::test]
+async fn a_line_broken_by_a_lost_receipt_is_mended_and_the_consumer_answered() {
+    let h = Harness::start().await;
+    let charge = |response: &reqwest::Response| -> u64 {
+        assert_eq!(response.status(), 200);
+        response.headers()["x-waybill-charge-nc"].to_str().unwrap().parse().unwrap()
+    };
+    let mut charged = charge(&h.post("/v1/chat/completions", &hello()).await);
+    h.workers.lose_receipts();
+    charged += charge(&h.post("/v1/chat/completions", &hello()).await);
+    h.workers.forget_lines();
+    charged += charge(&h.post("/v1/chat/completions", &hello()).await);
+
+    // What has left cannot be produced again: that one stream fails, and the next one is whole.
+    h.workers.lose_receipts();
+    let streamed = with(json!({"stream": true}));
+    let text = h.post("/v1/chat/completions", &streamed).await.text().await.unwrap();
+    assert!(text.contains(r#""error":{"#) && !text.contains("[DONE]"), "{text}");
+    assert_settled(&h, charged).await;
+    let text = h.post("/v1/chat/completions", &streamed).await.text().await.unwrap();
+    assert!(text.contains("[DONE]"), "{text}");
+    h.stop().await;
+}
+
+#[tokio::test]
 async fn failures_before_the_first_event_have_their_status() {
     let h = Harness::with(|config| config.times.chat_first_event = Duration::from_millis(50)).await;
     let fault = |code| Fault::new(code, "told to");

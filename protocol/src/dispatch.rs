@@ -90,5 +90,9 @@ pub trait Dispatch: Send + Sync {
     /// Brings a countersignature to its worker. Fire and forget: a worker that misses it learns on its next session.
     async fn acknowledge(&self, ack: Ack);
 
+    /// Tells a connected worker again where its lines stand, because a receipt that it counts on is not in the ledger.
+    /// Returns once the worker heard it, or could not be told: then its next session tells it.
+    async fn resync(&self, worker: WorkerId);
+
     async fn workers(&self) -> Result<Vec<WorkerView>, DispatchError>;
 }

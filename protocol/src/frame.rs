@@ -301,11 +301,14 @@ pub struct ModelOffer {
     pub decode_tps: f32,
 }
 
-/// Scheduler → worker: where your lines stand. A receipt that is not covered here is void.
+/// Scheduler → worker: where your lines stand. At the start of a session a receipt that is not covered here is void.
 #[derive(Clone, PartialEq, Message)]
 pub struct Welcome {
     #[prost(message, repeated, tag = "1")]
     pub lines: Vec<LineState>,
+    /// Sent within a session: receipts that left a moment ago may still be stored.
+    #[prost(bool, tag = "2")]
+    pub resync: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]

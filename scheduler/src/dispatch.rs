@@ -7,6 +7,7 @@ use crate::{
     messages::Messages,
     scheduler::Scheduler,
     select::{Chosen, Demand, Failure, NoChoice, Query},
+    session,
     time::Clock,
 };
 use async_trait::async_trait;
@@ -39,6 +40,15 @@ impl Dispatch for Scheduler {
             .is_some_and(|session| session.acknowledge(ack));
         if !delivered {
             metrics::counter!("waybill_acks_dropped_total").increment(1);
+        }
+    }
+
+    async fn resync(&self, worker: WorkerId) {
+        let Some(session) = self.fleet.session(worker) else { return };
+        metrics::counter!("waybill_resyncs_total").increment(1);
+        match session::resync(self, &session).await {
+            Ok(()) => tracing::info!(%worker, "the worker was told again where its lines stand"),
+            Err(reason) => tracing::warn!(%worker, %reason, "the worker was not told where its lines stand"),
         }
     }
 

@@ -8,8 +8,9 @@ use waybill_chain::Catalogue;
 use waybill_protocol::{WalletId, WorkerId, frame::LineState};
 use waybill_store::Store;
 
-/// Epochs whose lines a worker may still continue: the current one, and the one before while receipts are on their way.
-const OPEN_EPOCHS: u32 = 2;
+/// Epochs around the chain's current one whose lines a worker may continue: the one before while receipts are on their
+/// way, and the one after because the worker's clock may be ahead.
+const OPEN_EPOCHS: u32 = 1;
 
 /// Worker keys as the market program knows them.
 pub struct ChainRegistry(pub Arc<Catalogue>);
@@ -45,7 +46,7 @@ impl LineStates for LedgerLines {
         let current = self.catalogue.view().ok_or("the chain was not read yet")?.epoch();
         let mut states = Vec::new();
         for gateway in &self.gateways {
-            for epoch in current.saturating_sub(OPEN_EPOCHS - 1)..=current {
+            for epoch in current.saturating_sub(OPEN_EPOCHS)..=current.saturating_add(OPEN_EPOCHS) {
                 let lines = self.store.lines(*gateway, epoch, Some(worker)).await.map_err(|e| e.to_string())?;
                 states.extend(lines.iter().filter_map(frame));
             }

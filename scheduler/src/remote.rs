@@ -118,6 +118,12 @@ impl Dispatch for RemoteScheduler {
         }
     }
 
+    async fn resync(&self, worker: WorkerId) {
+        if let Err(error) = self.call(Method::POST, &format!("/v1/workers/{worker}/resync"), Bytes::new()).await {
+            tracing::warn!(%worker, %error, "a request for a resync did not reach the scheduler");
+        }
+    }
+
     async fn workers(&self) -> Result<Vec<WorkerView>, DispatchError> {
         let response = self.call(Method::GET, "/v1/workers", Bytes::new()).await?;
         read_json(response).await.map_err(DispatchError::Unavailable)

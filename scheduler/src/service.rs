@@ -9,7 +9,7 @@ use crate::{
 use axum::{
     Json, Router,
     body::Body,
-    extract::{DefaultBodyLimit, Request, State},
+    extract::{DefaultBodyLimit, Path, Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -19,7 +19,7 @@ use futures_util::StreamExt;
 use prost::Message;
 use std::{convert::Infallible, sync::Arc};
 use waybill_protocol::{
-    Dispatch, DispatchError, Dispatched, RouteWish,
+    Dispatch, DispatchError, Dispatched, RouteWish, WorkerId,
     frame::{Ack, Event, EventKind, Fault, FaultCode, MAX_FRAME_BYTES, encode},
 };
 
@@ -42,6 +42,7 @@ pub(crate) fn gateways(scheduler: Arc<Scheduler>) -> Router {
         .route("/v1/dispatch", post(dispatch))
         .route("/v1/ack", post(acknowledge))
         .route("/v1/workers", get(workers))
+        .route("/v1/workers/{worker}/resync", post(resync))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
@@ -142,6 +143,16 @@ async fn acknowledge(State(scheduler): Shared, body: Bytes) -> Response {
     match Ack::decode(body) {
         Ok(ack) => {
             scheduler.acknowledge(ack).await;
+            StatusCode::NO_CONTENT.into_response()
+        }
+        Err(error) => (StatusCode::BAD_REQUEST, error.to_string()).into_response(),
+    }
+}
+
+async fn resync(State(scheduler): Shared, Path(worker): Path<String>) -> Response {
+    match worker.parse::<WorkerId>() {
+        Ok(worker) => {
+            scheduler.resync(worker).await;
             StatusCode::NO_CONTENT.into_response()
         }
         Err(error) => (StatusCode::BAD_REQUEST, error.to_string()).into_response(),

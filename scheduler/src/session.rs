@@ -23,6 +23,7 @@ use waybill_protocol::{
 };
 
 const ACK_TIMEOUT: Duration = Duration::from_secs(10);
+const RESYNC_TIMEOUT: Duration = Duration::from_secs(10);
 const ACKS_AT_ONCE: usize = 16;
 
 #[derive(Debug)]
@@ -75,7 +76,7 @@ pub(crate) enum SessionError {
     Ended,
     #[error("the report stream ended{0}")]
     Reports(String),
-    #[error("no answer to a ping")]
+    #[error("the worker does not answer")]
     Silent,
 }
 
@@ -114,6 +115,15 @@ pub(crate) async fn serve(scheduler: Arc<Scheduler>, upgrade: OnUpgrade, handsha
     ended.cancel();
     metrics::counter!("waybill_sessions_refused_total").increment(1);
     tracing::warn!(%reason, "worker turned away");
+}
+
+/// Tells a worker within its session where its lines stand now.
+pub(crate) async fn resync(scheduler: &Scheduler, session: &Session) -> Result<(), SessionError> {
+    let told = async {
+        let lines = scheduler.lines.lines(session.worker).await.map_err(SessionError::Lines)?;
+        Ok(session.link.welcome(&Welcome { lines, resync: true }).await?)
+    };
+    timeout(RESYNC_TIMEOUT, told).await.map_err(|_| SessionError::Silent)?
 }
 
 type Admitted = (Arc<Session>, mpsc::Receiver<Ack>);
@@ -163,7 +173,7 @@ async fn admit(scheduler: &Arc<Scheduler>, io: Upgraded, ended: &CancellationTok
     scheduler.fleet.enter(&session, limits.sessions)?;
     let welcomed = async {
         let lines = scheduler.lines.lines(worker).await.map_err(SessionError::Lines)?;
-        Ok(session.link.welcome(&Welcome { lines }).await?)
+        Ok(session.link.welcome(&Welcome { lines, resync: false }).await?)
     };
     if let Err(error) = welcomed.await {
         scheduler.fleet.leave(&session);

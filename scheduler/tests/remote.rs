@@ -10,7 +10,7 @@ use support::{Behaviour, Network, closed, text, within};
 use tokio::sync::Notify;
 use waybill_protocol::{
     Dispatch, DispatchError, RouteWish,
-    frame::{Ack, FaultCode},
+    frame::{Ack, FaultCode, LineState, Welcome},
     signing,
 };
 use waybill_scheduler::RemoteScheduler;
@@ -34,6 +34,11 @@ async fn a_remote_dispatch_is_a_local_one() {
     remote.acknowledge(ack.clone()).await;
     let mut acks = worker.probe.acks.subscribe();
     assert_eq!(*within(acks.wait_for(|acks| !acks.is_empty())).await.unwrap(), [ack]);
+
+    let line = LineState { seq: 3, cum_nc: 70, ..LineState::default() };
+    network.book.lines.lock().unwrap().insert(worker.id, vec![line.clone()]);
+    within(remote.resync(worker.id)).await;
+    assert_eq!(worker.welcomed().await, Welcome { lines: vec![line], resync: true });
 }
 
 #[tokio::test]

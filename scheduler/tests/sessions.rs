@@ -15,7 +15,7 @@ use tokio::{
 };
 use waybill_protocol::{
     Dispatch, RouteWish, WorkerId,
-    frame::{Ack, FaultCode, LineState, Report},
+    frame::{Ack, FaultCode, LineState, Report, Welcome},
 };
 
 #[tokio::test]
@@ -41,6 +41,23 @@ async fn an_admitted_worker_learns_its_lines_runs_jobs_and_gets_countersignature
     let mut acks = worker.probe.acks.subscribe();
     assert_eq!(*within(acks.wait_for(|acks| !acks.is_empty())).await.unwrap(), [ack]);
     assert_eq!(*worker.probe.cancelled.borrow(), 0);
+}
+
+#[tokio::test]
+async fn a_resync_tells_a_worker_its_lines_within_its_session() {
+    let network = Network::start().await;
+    let worker = network.worker(0, 4, Behaviour::Gate(Arc::new(Notify::new()))).await;
+    assert_eq!(worker.welcomed().await, Welcome::default());
+    let scheduler = &network.running.scheduler;
+    let mut running = within(scheduler.dispatch(network.job(), RouteWish::default())).await.unwrap();
+    assert_eq!(within(running.events.next()).await, Some(Ok(text("begun"))));
+
+    let line = LineState { seq: 41, cum_nc: 12_345, ..LineState::default() };
+    network.book.lines.lock().unwrap().insert(worker.id, vec![line.clone()]);
+    within(scheduler.resync(worker.id)).await;
+    assert_eq!(worker.welcomed().await, Welcome { lines: vec![line], resync: true });
+    assert_eq!(*worker.probe.cancelled.borrow(), 0, "its job goes on");
+    within(scheduler.resync(WorkerId([9; 32]))).await;
 }
 
 async fn is_turned_away(network: &Network, worker: TestWorker) {

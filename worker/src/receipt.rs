@@ -2,7 +2,8 @@
 //!
 //! A line is the receipts of one (gateway, epoch, line key). `seq` and `cum` are assigned when the work is finished, under
 //! one lock, so a line has neither gaps nor doubles while the process lives. The gateway's store is what counts: on a new
-//! session it says how far each line is countersigned, and everything beyond that is void.
+//! session it says how far each line is countersigned, and everything beyond that is void. Within a session it may say so
+//! again, because a receipt was lost: then only what cannot be on its way any more is void.
 
 use sha2::{Digest, Sha256};
 use solana_keypair::Keypair;
@@ -113,6 +114,30 @@ struct State {
     newest_epoch: u32,
 }
 
+impl State {
+    /// Whether a line can go on as it is when the store has it at `told`. Where it is further here, that is so while the
+    /// first receipt after `told` continues it and is on its way (it ended at `sent_since` or later), or was acknowledged
+    /// after `told` was read.
+    fn goes_on(&self, line: &LineId, told: (u32, u64), sent_since: u64) -> bool {
+        let (seq, cum_nc) = self.lines.get(line).copied().unwrap_or_default();
+        if seq <= told.0 {
+            return (seq, cum_nc) == told;
+        }
+        let first = self.waiting.values().find(|receipt| line_of(receipt) == *line && receipt.seq == told.0);
+        first.is_none_or(|first| first.cum_nc.checked_sub(first.price_nc) == Some(told.1) && first.t_end_ms >= sent_since)
+    }
+}
+
+fn line_of(receipt: &Receipt) -> LineId {
+    (receipt.gateway, receipt.epoch, receipt.line_key)
+}
+
+/// Line and next `(seq, cum)` as told; `None` for one that is malformed.
+fn told(line: &LineState) -> Option<(LineId, (u32, u64))> {
+    let id = (line.gateway[..].try_into().ok()?, line.epoch, line.line_key[..].try_into().ok()?);
+    Some((id, (line.seq.checked_add(1)?, line.cum_nc)))
+}
+
 /// All lines of one worker key.
 pub struct ReceiptBook {
     key: Keypair,
@@ -124,6 +149,8 @@ pub struct ReceiptBook {
 
 /// How far a gateway's clock may be ahead of this one.
 const CLOCK_SKEW_MS: u64 = 5_000;
+/// How long a receipt may take from here into the gateway's ledger before a line that misses it counts as broken.
+const ON_ITS_WAY_MS: u64 = 500;
 /// Lines of closed epochs are kept this long, for receipts that end on the boundary.
 const KEPT_EPOCHS: u32 = 2;
 
@@ -196,14 +223,29 @@ impl ReceiptBook {
     pub fn welcome(&self, lines: &[LineState]) {
         let mut state = self.state();
         state.waiting.clear();
-        state.lines = lines
-            .iter()
-            .filter_map(|line| {
-                let gateway = line.gateway[..].try_into().ok()?;
-                let line_key = line.line_key[..].try_into().ok()?;
-                Some(((gateway, line.epoch, line_key), (line.seq.checked_add(1)?, line.cum_nc)))
-            })
-            .collect();
+        state.lines = lines.iter().filter_map(told).collect();
+    }
+
+    /// Within a session: sets the lines that are broken to what is countersigned (a line that is not named has nothing
+    /// yet), and leaves those alone whose receipts may still be on their way. Returns how many lines were broken.
+    pub fn resync(&self, lines: &[LineState], now_ms: u64) -> usize {
+        let sent_since = now_ms.saturating_sub(ON_ITS_WAY_MS);
+        let stored: HashMap<LineId, (u32, u64)> = lines.iter().filter_map(told).collect();
+        let mut state = self.state();
+        let ids: HashSet<LineId> = state.lines.keys().chain(stored.keys()).copied().collect();
+        let mut broken = 0;
+        for id in ids {
+            let told = stored.get(&id).copied().unwrap_or_default();
+            if state.goes_on(&id, told, sent_since) {
+                // Countersigned, only the acknowledgement is missing.
+                state.waiting.retain(|_, receipt| line_of(receipt) != id || receipt.seq >= told.0);
+            } else {
+                broken += 1;
+                state.waiting.retain(|_, receipt| line_of(receipt) != id);
+                state.lines.insert(id, told);
+            }
+        }
+        broken
     }
 
     /// Takes a countersignature.
@@ -360,6 +402,205 @@ mod tests {
         }]);
         assert_eq!(book.waiting(), 0);
         assert!(book.close(&work(&gateway, 7), 14_402_000).unwrap().receipt.continues(Some(&first)));
+    }
+
+    const NOW: u64 = 14_401_000;
+    const LATER: u64 = NOW + ON_ITS_WAY_MS + 1;
+
+    fn stands_at(receipt: &Receipt) -> LineState {
+        LineState {
+            gateway: receipt.gateway.to_vec().into(),
+            line_key: receipt.line_key.to_vec().into(),
+            epoch: receipt.epoch,
+            seq: receipt.seq,
+            cum_nc: receipt.cum_nc,
+        }
+    }
+
+    #[test]
+    fn a_resync_goes_back_to_a_lost_receipt_once_it_cannot_be_on_its_way_any_more() {
+        let (book, gateway) = (book(), Keypair::new());
+        let close = |now| book.close(&work(&gateway, 7), now).unwrap();
+        let stored = close(NOW);
+        book.acknowledge(&ack(&stored, &gateway)).unwrap();
+        close(NOW); // is lost
+        let follower = close(NOW).receipt;
+        let lines = [stands_at(&stored.receipt)];
+        assert_eq!(book.resync(&lines, NOW), 0, "both may still arrive");
+        assert!(close(NOW).receipt.continues(Some(&follower)));
+        assert_eq!(book.resync(&lines, LATER), 1);
+        assert_eq!(book.waiting(), 0, "what followed the lost receipt is void");
+        assert!(close(LATER).receipt.continues(Some(&stored.receipt)));
+        assert_eq!(book.resync(&lines, LATER), 0);
+    }
+
+    #[test]
+    fn a_resync_of_a_line_without_stored_receipts_starts_it_again() {
+        let (book, gateway) = (book(), Keypair::new());
+        book.close(&work(&gateway, 7), NOW).unwrap();
+        assert_eq!(book.resync(&[], NOW), 0);
+        assert_eq!(book.resync(&[], LATER), 1);
+        assert!(book.close(&work(&gateway, 7), LATER).unwrap().receipt.continues(None));
+    }
+
+    #[test]
+    fn a_resync_told_before_an_acknowledgement_changes_nothing() {
+        let (book, gateway) = (book(), Keypair::new());
+        let signed: Vec<_> = (0..3).map(|_| book.close(&work(&gateway, 7), NOW).unwrap()).collect();
+        for signed in &signed {
+            book.acknowledge(&ack(signed, &gateway)).unwrap();
+        }
+        assert_eq!(book.resync(&[stands_at(&signed[0].receipt)], LATER), 0);
+        assert_eq!(book.resync(&[], LATER), 0);
+        assert!(book.close(&work(&gateway, 7), LATER).unwrap().receipt.continues(Some(&signed[2].receipt)));
+    }
+
+    #[test]
+    fn a_resync_knows_stored_receipts_whose_acknowledgement_was_lost() {
+        let (book, gateway) = (book(), Keypair::new());
+        let signed: Vec<_> = (0..3).map(|_| book.close(&work(&gateway, 7), NOW).unwrap()).collect();
+        assert_eq!(book.resync(&[stands_at(&signed[1].receipt)], NOW), 0);
+        assert_eq!(book.waiting(), 1);
+        assert!(book.close(&work(&gateway, 7), NOW).unwrap().receipt.continues(Some(&signed[2].receipt)));
+    }
+
+    #[test]
+    fn a_resync_catches_up_with_a_store_that_is_ahead_or_has_other_receipts() {
+        let (book, gateway) = (book(), Keypair::new());
+        let first = book.close(&work(&gateway, 7), NOW).unwrap().receipt;
+        let ahead = Receipt { seq: 5, cum_nc: 9_000, ..first };
+        assert_eq!(book.resync(&[stands_at(&ahead)], NOW), 1, "a receipt went back too far and the old ones were stored");
+        let next = book.close(&work(&gateway, 7), NOW).unwrap().receipt;
+        assert!(next.continues(Some(&ahead)));
+        let other = Receipt { cum_nc: next.cum_nc + 1, ..next };
+        assert_eq!(book.resync(&[stands_at(&other)], NOW), 1, "the same number, another sum");
+        let next = book.close(&work(&gateway, 7), NOW).unwrap().receipt;
+        assert!(next.continues(Some(&other)));
+    }
+
+    #[test]
+    fn a_resync_leaves_healthy_lines_alone() {
+        let (book, gateway) = (book(), Keypair::new());
+        let (broken, healthy) = (book.close(&work(&gateway, 7), NOW).unwrap(), book.close(&work(&gateway, 8), LATER).unwrap());
+        assert_eq!(book.resync(&[], LATER), 1);
+        assert!(book.close(&work(&gateway, 8), LATER).unwrap().receipt.continues(Some(&healthy.receipt)));
+        assert_eq!(book.close(&work(&gateway, 7), LATER).unwrap().receipt.seq, broken.receipt.seq);
+        book.acknowledge(&ack(&healthy, &gateway)).unwrap();
+    }
+
+    /// One line, pipelined: receipts, acknowledgements and welcomes overtake each other, receipts and acknowledgements are
+    /// lost, and the gateway stores only what continues the line.
+    struct Traffic {
+        book: ReceiptBook,
+        gateway: Keypair,
+        now: u64,
+        random: u64,
+        /// Prices differ, so that a void receipt hardly ever fits by chance; where they do not, it may.
+        prices_differ: bool,
+        stored: Option<Receipt>,
+        /// Receipts by when they reach the gateway, those that wait there, acknowledgements, welcomes.
+        sent: Vec<(u64, WorkerReceipt)>,
+        held: Vec<(u64, WorkerReceipt)>,
+        acks: Vec<(u64, Ack)>,
+        welcomes: Vec<(u64, Vec<LineState>)>,
+        next_resync: u64,
+        /// When the last receipt that was refused had been signed.
+        refused: u64,
+    }
+
+    impl Traffic {
+        fn below(&mut self, n: u64) -> u64 {
+            self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (self.random >> 33) % n
+        }
+
+        fn ask_for_resync(&mut self) {
+            if self.now >= self.next_resync {
+                self.next_resync = self.now + 250;
+                let arrives = self.now + self.below(100);
+                self.welcomes.push((arrives, self.stored.iter().map(stands_at).collect()));
+            }
+        }
+
+        /// What the gateway does with its receipts, in the order of their numbers.
+        fn commit(&mut self) {
+            let mut held = std::mem::take(&mut self.held);
+            held.sort_by_key(|(_, signed)| signed.receipt.seq);
+            for (since, signed) in held {
+                let receipt = signed.receipt;
+                if receipt.continues(self.stored.as_ref()) {
+                    self.stored = Some(receipt);
+                    if self.below(10) > 0 {
+                        let arrives = self.now + self.below(100);
+                        self.acks.push((arrives, ack(&signed, &self.gateway)));
+                    }
+                    continue;
+                }
+                let next = self.stored.map_or(0, |stored| stored.seq + 1);
+                let (waits, waited) = (receipt.seq > next, self.now - since);
+                if !waits || waited >= 250 {
+                    self.ask_for_resync();
+                }
+                if waits && waited < 1_000 {
+                    self.held.push((since, signed));
+                } else {
+                    self.refused = self.refused.max(receipt.t_end_ms);
+                }
+            }
+        }
+
+        fn step(&mut self, loses: bool) {
+            self.now += 5;
+            let now = self.now;
+            if self.below(3) == 0 {
+                let units_out = if self.prices_differ { self.below(1_000) as u32 } else { 0 };
+                let signed = self.book.close(&Work { units_out, ..work(&self.gateway, 7) }, now).unwrap();
+                if !(loses && self.below(20) == 0) {
+                    let arrives = now + self.below(150);
+                    self.sent.push((arrives, signed));
+                }
+            }
+            self.held.extend(self.sent.extract_if(.., |(at, _)| *at <= now));
+            self.commit();
+            for (_, ack) in self.acks.extract_if(.., |(at, _)| *at <= now) {
+                // Unknown where a resync was quicker.
+                let _ = self.book.acknowledge(&ack);
+            }
+            for (_, lines) in self.welcomes.extract_if(.., |(at, _)| *at <= now) {
+                self.book.resync(&lines, now);
+            }
+        }
+    }
+
+    #[test]
+    fn a_busy_line_goes_on_about_a_second_after_the_last_loss() {
+        for (random, prices_differ) in (1..=8).flat_map(|seed| [(seed, true), (seed, false)]) {
+            let mut traffic = Traffic {
+                book: book(),
+                gateway: Keypair::new(),
+                now: NOW,
+                random,
+                prices_differ,
+                stored: None,
+                sent: vec![],
+                held: vec![],
+                acks: vec![],
+                welcomes: vec![],
+                next_resync: 0,
+                refused: 0,
+            };
+            while traffic.now < NOW + 3_000 {
+                traffic.step(true);
+            }
+            let last_loss = traffic.now;
+            while traffic.now < NOW + 7_000 {
+                traffic.step(false);
+            }
+            let mended = traffic.refused.saturating_sub(last_loss);
+            assert!(mended <= 1_500, "seed {random}, prices differ: {prices_differ}: {mended} ms");
+            let stored = traffic.stored.unwrap();
+            assert!(stored.t_end_ms + 200 > traffic.now, "the line still grows");
+        }
     }
 
     #[test]

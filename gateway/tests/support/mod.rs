@@ -162,6 +162,8 @@ pub struct FakeWorkers {
     pub closed: Arc<Notify>,
     pub connected: AtomicBool,
     pub jobs: AtomicU64,
+    store: Store,
+    gateway: WalletId,
 }
 
 /// Counts an event stream while it lives.
@@ -175,8 +177,10 @@ impl Drop for Open {
 }
 
 impl FakeWorkers {
-    fn new() -> Self {
+    fn new(store: Store, gateway: WalletId) -> Self {
         Self {
+            store,
+            gateway,
             key: Keypair::new(),
             conduct: Mutex::new(Conduct::Honest),
             lines: Mutex::default(),
@@ -194,6 +198,18 @@ impl FakeWorkers {
 
     pub fn behave(&self, conduct: Conduct) {
         *self.conduct.lock().unwrap() = conduct;
+    }
+
+    /// Every line moves on by a receipt that reaches nobody.
+    pub fn lose_receipts(&self) {
+        for (seq, cum_nc) in self.lines.lock().unwrap().values_mut() {
+            (*seq, *cum_nc) = (*seq + 1, *cum_nc + 1);
+        }
+    }
+
+    /// As after a restart that nobody noticed.
+    pub fn forget_lines(&self) {
+        self.lines.lock().unwrap().clear();
     }
 
     /// Resolves when no event stream is open.
@@ -363,6 +379,16 @@ impl Dispatch for FakeWorkers {
         self.acks.lock().unwrap().push(ack);
     }
 
+    async fn resync(&self, worker: WorkerId) {
+        let current = u32::try_from(now_ms() / 1000 / u64::from(EPOCH_S)).unwrap();
+        let mut stored = Lines::new();
+        for epoch in current - 1..=current + 1 {
+            let lines = self.store.lines(self.gateway, epoch, Some(worker)).await.unwrap();
+            stored.extend(lines.iter().map(|line| ((epoch, line.line_key), (line.next_seq as u32, line.cum_nc))));
+        }
+        *self.lines.lock().unwrap() = stored;
+    }
+
     async fn workers(&self) -> Result<Vec<WorkerView>, DispatchError> {
         if !self.connected.load(Ordering::SeqCst) {
             return Ok(Vec::new());
@@ -408,7 +434,7 @@ impl Harness {
         let store = Store::open(&url).await.unwrap();
         let key = Arc::new(Keypair::new());
         let wallet = WalletId(key.pubkey().to_bytes());
-        let workers = Arc::new(FakeWorkers::new());
+        let workers = Arc::new(FakeWorkers::new(store.clone(), wallet));
         let now_s = (now_ms() / 1000) as i64;
         let grant = Grant {
             limit_nc: GRANT_NC,
