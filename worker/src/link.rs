@@ -39,6 +39,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const PING_INTERVAL: Duration = Duration::from_secs(10);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+/// More than a worker has slots; a job beyond them is refused by the worker, not by the transport.
+const MAX_STREAMS: u32 = 1024;
 const MAX_CONTROL_BYTES: usize = 1 << 20;
 const FIRST_DELAY: Duration = Duration::from_millis(200);
 const MAX_DELAY: Duration = Duration::from_secs(20);
@@ -194,6 +196,9 @@ async fn serve(
             .timer(TokioTimer::new())
             .keep_alive_interval(PING_INTERVAL)
             .keep_alive_timeout(PING_TIMEOUT)
+            .max_concurrent_streams(MAX_STREAMS)
+            // Consumers who leave in a crowd are no attack.
+            .max_pending_accept_reset_streams(MAX_STREAMS as usize)
             .serve_connection(upgraded, service)
     );
     let end = async {

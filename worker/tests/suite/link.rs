@@ -16,6 +16,7 @@ use prost::Message;
 use solana_keypair::Keypair;
 use std::{convert::Infallible, sync::Arc, time::Duration};
 use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
     sync::mpsc,
     task::JoinHandle,
@@ -186,6 +187,58 @@ async fn dropping_the_response_cancels_and_a_lost_session_is_dialled_again() {
     let mut client = sessions.recv().await.unwrap();
     assert_eq!(call(&mut client, Method::GET, "/ping", vec![]).await.status(), StatusCode::NO_CONTENT);
     shutdown.cancel();
+    running.await.unwrap().unwrap();
+}
+
+/// A frame of HTTP/2: length, type, flags, stream, payload.
+fn raw_frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+#[tokio::test]
+async fn a_burst_of_cancellations_does_not_close_the_session() {
+    const HEADERS: u8 = 1;
+    const RESET: u8 = 3;
+    const SETTINGS: u8 = 4;
+    const GOAWAY: u8 = 7;
+    let Some(engines) = tiny_engines() else { return };
+    let gateway = Gateway::new(&engines);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (shutdown, running) = start(&format!("http://{}", listener.local_addr().unwrap()), engines, &gateway);
+    let mut socket = listener.accept().await.unwrap().0;
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(socket.read_u8().await.unwrap());
+    }
+
+    // In one write, so that the resets are there before the worker looks at the requests.
+    let request: &[u8] = b"\x82\x86\x84\x41\x06worker"; // GET http / worker
+    let mut burst = b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: waybill-h2\r\n\r\n".to_vec();
+    burst.extend(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    burst.extend(raw_frame(SETTINGS, 0, 0, &[]));
+    let cancelled = (0..250).map(|n| 2 * n + 1);
+    for stream in cancelled {
+        burst.extend(raw_frame(HEADERS, 0x5, stream, request));
+        burst.extend(raw_frame(RESET, 0, stream, &8u32.to_be_bytes()));
+    }
+    let served = 501;
+    burst.extend(raw_frame(HEADERS, 0x5, served, request));
+    socket.write_all(&burst).await.unwrap();
+    loop {
+        let mut header = [0; 9];
+        socket.read_exact(&mut header).await.unwrap();
+        let length = u32::from_be_bytes([0, header[0], header[1], header[2]]);
+        let mut payload = vec![0; length as usize];
+        socket.read_exact(&mut payload).await.unwrap();
+        let stream = u32::from_be_bytes(header[5..].try_into().unwrap());
+        assert_ne!(header[3], GOAWAY, "{payload:?}");
+        if (header[3], stream) == (HEADERS, served) {
+            break;
+        }
+    }
+    shutdown.cancel();
+    drop(socket);
     running.await.unwrap().unwrap();
 }
 
