@@ -1,6 +1,9 @@
 //! Opens the chain's state, brings it into memory and runs surfpool on it.
 
-use std::{fs::File, path::PathBuf};
+use std::{
+    fs::{File, TryLockError},
+    path::PathBuf,
+};
 
 use solana_pubkey::Pubkey;
 use surfpool_core::{
@@ -12,6 +15,7 @@ use surfpool_core::{
         locker::SurfnetSvmLocker,
         svm::{SurfnetSvm, SurfnetSvmConfig},
     },
+    types::SurfnetTransactionStatus,
 };
 use surfpool_types::{BlockProductionMode, RpcConfig, SimnetCommand, SimnetConfig, SimnetEvent, SurfpoolConfig};
 use tokio::sync::oneshot;
@@ -30,25 +34,50 @@ pub struct Chain {
     pub rpc_port: u16,
     pub ws_port: u16,
     pub shutdown: CancellationToken,
-    pub ready: oneshot::Sender<()>,
+    /// Told once, when the ports are open or when the state could not be opened.
+    pub ready: oneshot::Sender<Result<(), LocalnetError>>,
+}
+
+/// The chain's state, open and in memory.
+struct Opened {
+    svm: SurfnetSvm,
+    events: crossbeam_channel::Receiver<SimnetEvent>,
+    geyser: crossbeam_channel::Receiver<GeyserEvent>,
+    /// Holds the folder for this process until it is dropped.
+    _lock: File,
 }
 
 impl Chain {
     /// Runs until the shutdown token is cancelled. Blocks its thread.
     pub fn run(self) -> Result<(), LocalnetError> {
+        match self.open() {
+            Ok(opened) => self.serve(opened),
+            Err(error) => {
+                let reason = error.to_string();
+                let _ = self.ready.send(Err(error));
+                Err(LocalnetError::Stopped(reason))
+            }
+        }
+    }
+
+    fn open(&self) -> Result<Opened, LocalnetError> {
         let folder = self.config.data_dir.clone();
         let io = |path: PathBuf| move |source| LocalnetError::Io { path, source };
         std::fs::create_dir_all(&folder).map_err(io(folder.clone()))?;
         let lock_path = folder.join("chain.lock");
-        let lock = File::create(&lock_path).map_err(io(lock_path))?;
-        lock.try_lock().map_err(|_| LocalnetError::InUse(folder.clone()))?;
+        let lock = File::create(&lock_path).map_err(io(lock_path.clone()))?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => LocalnetError::InUse(folder.clone()),
+            TryLockError::Error(source) => LocalnetError::Io { path: lock_path, source },
+        })?;
 
         let database = folder.join("chain.sqlite");
-        let undone = journal::recover(&database).map_err(LocalnetError::State)?;
-        if undone > 0 {
-            tracing::warn!(rows = undone, "an interrupted transaction was undone");
+        let recovered = journal::recover(&database).map_err(LocalnetError::State)?;
+        if recovered.undone > 0 {
+            tracing::info!(rows = recovered.undone, "changes without a completed transaction were undone");
         }
-        let url = database.to_str().ok_or_else(|| LocalnetError::State("the path of its folder is not UTF-8".into()))?;
+        let url =
+            database.to_str().ok_or_else(|| LocalnetError::State("the path of its folder is not UTF-8".into()))?;
         let config = SurfnetSvmConfig {
             surfnet_id: SURFNET_ID.into(),
             slot_time: clock::slot_ms(),
@@ -58,22 +87,24 @@ impl Chain {
         let (mut svm, events, geyser) = SurfnetSvm::new_with_db(Some(url), config).map_err(state)?;
         resume(&mut svm)?;
         for (id, path) in &self.config.programs {
-            let wrote = programs::install(&mut svm, id, path)
-                .map_err(|reason| LocalnetError::Program { id: *id, path: path.clone(), reason })?;
+            let wrote = programs::install(&mut svm, id, path).map_err(|reason| LocalnetError::Program {
+                id: *id,
+                path: path.clone(),
+                reason,
+            })?;
             tracing::debug!(program = %id, wrote, "program installed");
         }
+        // From here on a kill undoes what follows, and the next start does it again.
         journal::arm(&database).map_err(LocalnetError::State)?;
-        let outcome = self.serve(svm, events, geyser);
-        drop(lock);
-        outcome
+        if let Some(signature) = recovered.last_transaction {
+            complete_airdrop(&mut svm, &signature)?;
+        }
+        journal::settle(&database).map_err(LocalnetError::State)?;
+        Ok(Opened { svm, events, geyser, _lock: lock })
     }
 
-    fn serve(
-        self,
-        svm: SurfnetSvm,
-        events: crossbeam_channel::Receiver<SimnetEvent>,
-        geyser: crossbeam_channel::Receiver<GeyserEvent>,
-    ) -> Result<(), LocalnetError> {
+    fn serve(self, opened: Opened) -> Result<(), LocalnetError> {
+        let Opened { svm, events, geyser, _lock } = opened;
         let locker = SurfnetSvmLocker::new(svm);
         let (commands_tx, commands_rx) = crossbeam_channel::unbounded();
         let config = SurfpoolConfig {
@@ -124,8 +155,7 @@ impl Chain {
             }
         });
 
-        let outcome =
-            runtime.block_on(start_local_surfnet_runloop(locker, config, commands_tx, commands_rx, geyser));
+        let outcome = runtime.block_on(start_local_surfnet_runloop(locker, config, commands_tx, commands_rx, geyser));
         let requested = shutdown.is_cancelled();
         stopper.abort(); // after a failure this drops the clock's stop channel
         runtime.shutdown_background();
@@ -163,12 +193,14 @@ fn resume(svm: &mut SurfnetSvm) -> Result<(), LocalnetError> {
                 None => by_token_program.push((owner, vec![key.clone()])),
             }
         }
-        let address: Pubkey =
-            key.parse().map_err(|error| LocalnetError::State(format!("account {key}: {error}")))?;
-        svm.inner
-            .svm
-            .set_account(address, account)
-            .map_err(|error| LocalnetError::State(format!("account {key}: {error}")))?;
+        let address: Pubkey = key.parse().map_err(|error| LocalnetError::State(format!("account {key}: {error}")))?;
+        let executable = account.executable;
+        match svm.inner.svm.set_account(address, account) {
+            Ok(()) => {}
+            // Code that the loader refuses, left by a failed installation: not on the chain until it is installed anew.
+            Err(error) if executable => tracing::warn!(program = %address, %error, "a stored program cannot be loaded"),
+            Err(error) => return Err(LocalnetError::State(format!("account {key}: {error}"))),
+        }
     }
 
     // Opening the file resets the token program's entry of this index to the native mint alone.
@@ -196,15 +228,43 @@ fn resume(svm: &mut SurfnetSvm) -> Result<(), LocalnetError> {
     Ok(())
 }
 
+/// Credits an airdrop again after [`journal::recover`] took the credit back.
+///
+/// surfpool records an airdrop before it stores the credited account, the other way round than any transaction. So the
+/// journal takes a credit that no later record follows for an interrupted change. `signature` is the last recorded
+/// transaction; nothing is done unless it is an airdrop.
+fn complete_airdrop(svm: &mut SurfnetSvm, signature: &str) -> Result<(), LocalnetError> {
+    let Some(SurfnetTransactionStatus::Processed(record)) =
+        svm.transactions.get(&signature.to_owned()).map_err(|error| LocalnetError::State(error.to_string()))?
+    else {
+        return Ok(());
+    };
+    let (transaction, _) = *record;
+    let message = &transaction.transaction.message;
+    // Only an airdrop has no blockhash: surfpool makes it up itself, where a sent transaction must name a recent one.
+    let (true, Some(recipient), [_, before, ..], [_, after, ..]) = (
+        message.recent_blockhash().to_bytes() == [0; 32],
+        message.static_account_keys().get(1).copied(),
+        transaction.meta.pre_balances.as_slice(),
+        transaction.meta.post_balances.as_slice(),
+    ) else {
+        return Ok(());
+    };
+    let mut account = svm.inner.get_account(&recipient).map_err(state)?.unwrap_or_default();
+    // The difference, not the balance after: a transaction of the same account that was undone may be in both.
+    account.lamports = account.lamports.saturating_add(after.saturating_sub(*before));
+    svm.set_account(&recipient, account).map_err(state)
+}
+
 /// Drains surfpool's events: tells when the ports are open, and passes its messages to the log.
-fn watch_events(events: &crossbeam_channel::Receiver<SimnetEvent>, ready: oneshot::Sender<()>) {
+fn watch_events(events: &crossbeam_channel::Receiver<SimnetEvent>, ready: oneshot::Sender<Result<(), LocalnetError>>) {
     let mut ready = Some(ready);
     for event in events {
         match event {
             SimnetEvent::CoreStarted(transactions) => {
                 tracing::debug!(transactions, "local chain started");
                 if let Some(ready) = ready.take() {
-                    let _ = ready.send(());
+                    let _ = ready.send(Ok(()));
                 }
             }
             SimnetEvent::Aborted(reason) => tracing::error!(%reason, "local chain aborted"),

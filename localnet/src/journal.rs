@@ -8,10 +8,17 @@
 //! old value is copied to `waybill_undo`, unless one is already there; the row in `transactions` (or of a block, or of the
 //! slot checkpoint) empties it. Whatever is in `waybill_undo` when the file is opened belongs to a transaction that never
 //! completed, and is put back.
+//!
+//! The row in `transactions` also leaves its own key there, because one kind of transaction writes after its record: an
+//! airdrop, whose credit is undone like the rest. Who opens the file looks at [`Recovered::last_transaction`] and credits it
+//! again, between [`arm`] and [`settle`].
 
 use std::path::Path;
 
-use surfpool_db::diesel::{Connection, RunQueryDsl, SqliteConnection, connection::SimpleConnection};
+use surfpool_db::diesel::{
+    self, Connection, QueryableByName, RunQueryDsl, SqliteConnection, connection::SimpleConnection, sql_query,
+    sql_types::Text,
+};
 
 /// Tables that one transaction changes together.
 const STATE: [&str; 9] = [
@@ -29,9 +36,24 @@ const STATE: [&str; 9] = [
 /// Tables whose rows are written when the state is consistent.
 const MARKERS: [&str; 3] = ["transactions", "blocks", "slot_checkpoint"];
 
+/// What [`recover`] found.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Recovered {
+    /// How many rows were put back.
+    pub undone: usize,
+    /// The signature of the transaction that was recorded last, if no block or slot came after it.
+    pub last_transaction: Option<String>,
+}
+
+#[derive(QueryableByName)]
+struct Key {
+    #[diesel(sql_type = Text)]
+    key: String,
+}
+
 /// Undoes what an interrupted transaction wrote and switches the journal off until [`arm`]. Call it before surfpool opens
-/// the file. Returns how many rows were put back.
-pub fn recover(database: &Path) -> Result<usize, String> {
+/// the file. The last transaction stays known until [`settle`], so a start that is itself killed can be repeated.
+pub fn recover(database: &Path) -> Result<Recovered, String> {
     let mut connection = connect(database)?;
     let mut sql = String::from(
         "PRAGMA journal_mode=WAL;
@@ -47,11 +69,14 @@ pub fn recover(database: &Path) -> Result<usize, String> {
         );
     }
     execute(&mut connection, &sql)?;
-    let rows = surfpool_db::diesel::sql_query("UPDATE waybill_undo SET tbl = tbl")
+    let last: Vec<Key> = sql_query("SELECT key FROM waybill_undo WHERE tbl = 'transactions'")
+        .load(&mut connection)
+        .map_err(|error| error.to_string())?;
+    let undone = sql_query("UPDATE waybill_undo SET tbl = tbl WHERE tbl <> 'transactions'")
         .execute(&mut connection)
         .map_err(|error| error.to_string())?;
     let mut sql = String::new();
-    if rows > 0 {
+    if undone > 0 {
         for table in STATE {
             sql += &format!(
                 "DELETE FROM {table} WHERE (surfnet_id, key) IN
@@ -61,9 +86,16 @@ pub fn recover(database: &Path) -> Result<usize, String> {
             );
         }
     }
-    sql += "DELETE FROM waybill_undo; COMMIT;";
+    sql += "DELETE FROM waybill_undo WHERE tbl <> 'transactions'; COMMIT;";
     execute(&mut connection, &sql)?;
-    Ok(rows)
+    // surfpool stores keys as JSON
+    let last_transaction = last.into_iter().next().map(|row| row.key.trim_matches('"').to_owned());
+    Ok(Recovered { undone, last_transaction })
+}
+
+/// Declares the state consistent: nothing written before this call is undone or completed any more.
+pub fn settle(database: &Path) -> Result<(), String> {
+    execute(&mut connect(database)?, "DELETE FROM waybill_undo;")
 }
 
 /// Switches the journal on. Call it once the state is consistent and surfpool has created its tables.
@@ -86,8 +118,15 @@ pub fn arm(database: &Path) -> Result<(), String> {
         }
     }
     for table in MARKERS {
+        let remember = match table {
+            "transactions" => {
+                "INSERT INTO waybill_undo (tbl, surfnet_id, key) VALUES ('transactions', NEW.surfnet_id, NEW.key);"
+            }
+            _ => "",
+        };
         sql += &format!(
-            "CREATE TRIGGER waybill_{table}_insert AFTER INSERT ON {table} BEGIN DELETE FROM waybill_undo; END;"
+            "CREATE TRIGGER waybill_{table}_insert AFTER INSERT ON {table}
+             BEGIN DELETE FROM waybill_undo; {remember} END;"
         );
     }
     sql += "COMMIT;";
@@ -108,12 +147,9 @@ fn execute(connection: &mut SqliteConnection, sql: &str) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use surfpool_db::diesel::{QueryableByName, sql_query, sql_types::Text};
-
     use super::*;
 
     #[derive(QueryableByName, Debug, PartialEq)]
-    #[diesel(crate_name = surfpool_db::diesel)]
     struct Row {
         #[diesel(sql_type = Text)]
         key: String,
@@ -143,8 +179,11 @@ mod tests {
     }
 
     fn put(connection: &mut SqliteConnection, table: &str, key: &str, value: &str) {
-        execute(connection, &format!("INSERT OR REPLACE INTO {table} (surfnet_id, key, value) VALUES ('w', '{key}', '{value}')"))
-            .unwrap();
+        execute(
+            connection,
+            &format!("INSERT OR REPLACE INTO {table} (surfnet_id, key, value) VALUES ('w', '{key}', '{value}')"),
+        )
+        .unwrap();
     }
 
     fn take(connection: &mut SqliteConnection, key: &str) {
@@ -170,9 +209,9 @@ mod tests {
         put(&mut connection, "accounts", "payer", "50");
         take(&mut connection, "closing");
         drop(connection);
-        assert_eq!(recover(&path).unwrap(), 3);
+        assert_eq!(recover(&path).unwrap(), Recovered { undone: 3, last_transaction: None });
         assert_eq!(accounts(&path), pairs(&[("closing", "5"), ("payer", "100")]));
-        assert_eq!(recover(&path).unwrap(), 0);
+        assert_eq!(recover(&path).unwrap(), Recovered { undone: 0, last_transaction: None });
     }
 
     #[test]
@@ -181,10 +220,32 @@ mod tests {
         let (path, mut connection) = file(folder.path());
         put(&mut connection, "accounts", "payer", "60");
         put(&mut connection, "accounts", "payee", "40");
-        put(&mut connection, "transactions", "signature", "{}");
+        put(&mut connection, "transactions", "\"signature\"", "{}");
         put(&mut connection, "accounts", "payee", "41");
         drop(connection);
-        assert_eq!(recover(&path).unwrap(), 1);
+        let expected = Recovered { undone: 1, last_transaction: Some("signature".into()) };
+        assert_eq!(recover(&path).unwrap(), expected);
         assert_eq!(accounts(&path), pairs(&[("closing", "5"), ("payee", "40"), ("payer", "60")]));
+    }
+
+    #[test]
+    fn the_last_transaction_is_known_until_a_slot_follows_or_the_state_is_settled() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, mut connection) = file(folder.path());
+        put(&mut connection, "transactions", "\"first\"", "{}");
+        put(&mut connection, "transactions", "\"second\"", "{}");
+        drop(connection);
+        let second = Recovered { undone: 0, last_transaction: Some("second".into()) };
+        assert_eq!(recover(&path).unwrap(), second);
+        assert_eq!(recover(&path).unwrap(), second);
+        settle(&path).unwrap();
+        assert_eq!(recover(&path).unwrap(), Recovered { undone: 0, last_transaction: None });
+
+        arm(&path).unwrap();
+        let mut connection = connect(&path).unwrap();
+        put(&mut connection, "transactions", "\"third\"", "{}");
+        put(&mut connection, "slot_checkpoint", "latest_slot", "9");
+        drop(connection);
+        assert_eq!(recover(&path).unwrap(), Recovered { undone: 0, last_transaction: None });
     }
 }

@@ -140,27 +140,16 @@ pub async fn start(config: LocalnetConfig, shutdown: CancellationToken) -> Resul
         ended,
     };
     match tokio::time::timeout(START_LIMIT, ready_rx).await {
-        Ok(Ok(())) => Ok(localnet),
-        Ok(Err(_)) => Err(take_error(localnet.ended).await),
+        Ok(Ok(Ok(()))) => Ok(localnet),
+        Ok(Ok(Err(error))) => Err(error),
+        Ok(Err(_)) => match localnet.ended().await {
+            Err(error) => Err(error),
+            Ok(()) => Err(LocalnetError::Stopped("it was told to stop while starting".into())),
+        },
         Err(_) => {
             localnet.shutdown.cancel();
             Err(LocalnetError::NotReady)
         }
-    }
-}
-
-/// The typed reason why the chain's thread ended before it was ready.
-async fn take_error(mut ended: watch::Receiver<Option<Arc<Result<(), LocalnetError>>>>) -> LocalnetError {
-    let outcome = ended.wait_for(Option::is_some).await.ok().and_then(|outcome| outcome.clone());
-    drop(ended);
-    match outcome.map(Arc::try_unwrap) {
-        Some(Ok(Err(error))) => error,
-        Some(Err(shared)) => match &*shared {
-            Err(error) => LocalnetError::Stopped(error.to_string()),
-            Ok(()) => LocalnetError::Stopped("it was told to stop while starting".into()),
-        },
-        Some(Ok(Ok(()))) => LocalnetError::Stopped("it was told to stop while starting".into()),
-        None => LocalnetError::Stopped("its thread ended".into()),
     }
 }
 
@@ -171,5 +160,7 @@ fn bind(port: u16) -> std::io::Result<TcpListener> {
 /// The port itself if it can be bound, or a free one for 0. surfpool binds by number, so the port is free again between
 /// this call and its own bind; a process that takes it in between makes [`start`] fail, never two chains share it.
 fn free_port(port: u16) -> Result<u16, LocalnetError> {
-    bind(port).and_then(|listener| Ok(listener.local_addr()?.port())).map_err(|source| LocalnetError::Port { port, source })
+    bind(port)
+        .and_then(|listener| Ok(listener.local_addr()?.port()))
+        .map_err(|source| LocalnetError::Port { port, source })
 }

@@ -19,8 +19,10 @@ pub fn install(svm: &mut SurfnetSvm, id: &Pubkey, file: &Path) -> Result<bool, S
         return Err("the file is not an ELF object".into());
     }
     let data_address = get_program_data_address(id);
-    let installed = svm.inner.get_account(&data_address).map_err(|error| error.to_string())?;
-    if installed.is_some_and(|account| account.data.get(PROGRAM_DATA_HEADER..) == Some(&elf[..])) {
+    // A program is in memory only if its code was verified; one whose data alone is there was interrupted on its way.
+    let loaded = svm.inner.get_account_no_db(id).is_some_and(|account| account.executable);
+    let data = svm.inner.get_account_no_db(&data_address);
+    if loaded && data.is_some_and(|account| account.data.get(PROGRAM_DATA_HEADER..) == Some(&elf[..])) {
         return Ok(false);
     }
 
@@ -44,4 +46,39 @@ pub fn install(svm: &mut SurfnetSvm, id: &Pubkey, file: &Path) -> Result<bool, S
         svm.set_account(&address, account).map_err(|error| error.to_string())?;
     }
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use surfpool_core::surfnet::{noop_program::NOOP_PROGRAM_ELF, svm::SurfnetSvmConfig};
+
+    use super::*;
+
+    const ID: Pubkey = Pubkey::new_from_array([7; 32]);
+
+    fn chain() -> SurfnetSvm {
+        SurfnetSvm::new_with_db(Some(":memory:"), SurfnetSvmConfig::default()).unwrap().0
+    }
+
+    #[test]
+    fn a_program_is_written_once() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, NOOP_PROGRAM_ELF).unwrap();
+        let mut svm = chain();
+        assert!(install(&mut svm, &ID, file.path()).unwrap());
+        assert!(!install(&mut svm, &ID, file.path()).unwrap());
+        assert!(svm.inner.get_account(&ID).unwrap().unwrap().executable);
+    }
+
+    #[test]
+    fn an_installation_that_stopped_halfway_is_finished() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, NOOP_PROGRAM_ELF).unwrap();
+        let mut svm = chain();
+        install(&mut svm, &ID, file.path()).unwrap();
+        svm.inner.delete_account(&ID).unwrap();
+        assert!(install(&mut svm, &ID, file.path()).unwrap());
+        assert!(svm.inner.get_account(&ID).unwrap().unwrap().executable);
+    }
 }
