@@ -40,7 +40,11 @@ impl SignedReceipt {
     }
 
     /// Reads a receipt and checks both signatures.
-    pub fn verify(bytes: &[u8], worker_signature: &[u8; 64], gateway_signature: &[u8; 64]) -> Result<Self, ReceiptError> {
+    pub fn verify(
+        bytes: &[u8],
+        worker_signature: &[u8; 64],
+        gateway_signature: &[u8; 64],
+    ) -> Result<Self, ReceiptError> {
         let receipt = Self::verify_worker(bytes, worker_signature)?;
         if !signing::verify(&receipt.gateway, bytes, gateway_signature) {
             return Err(ReceiptError::GatewaySignature);

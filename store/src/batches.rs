@@ -115,7 +115,9 @@ impl Store {
         check_sums(batch)?;
         let mut tx = self.begin().await?;
         if !is_closed(&mut tx, batch.id).await? {
-            return Err(StoreError::Missing { what: format!("closed epoch {} of gateway {}", batch.id.epoch, batch.id.gateway) });
+            return Err(StoreError::Missing {
+                what: format!("closed epoch {} of gateway {}", batch.id.epoch, batch.id.gateway),
+            });
         }
         if insert_header(&mut tx, batch).await? {
             insert_receipt_leaves(&mut tx, batch).await?;
@@ -131,12 +133,9 @@ impl Store {
     }
 
     pub async fn batch(&self, id: BatchId) -> Result<Option<Batch>, StoreError> {
-        let row = query(
-            "SELECT * FROM batches WHERE gateway = $1 AND epoch = $2 AND shard = $3",
-            id_params(id)?,
-        )
-        .fetch_optional(&self.read)
-        .await?;
+        let row = query("SELECT * FROM batches WHERE gateway = $1 AND epoch = $2 AND shard = $3", id_params(id)?)
+            .fetch_optional(&self.read)
+            .await?;
         row.as_ref().map(read_batch).transpose()
     }
 
@@ -151,7 +150,13 @@ impl Store {
     }
 
     /// Compare-and-set: moves the batch from `from` to the next status `to`. Moving again to where it is already is Ok.
-    pub async fn advance_batch(&self, id: BatchId, from: BatchStatus, to: BatchStatus, now_ms: u64) -> Result<(), StoreError> {
+    pub async fn advance_batch(
+        &self,
+        id: BatchId,
+        from: BatchStatus,
+        to: BatchStatus,
+        now_ms: u64,
+    ) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         set_batch_status(&mut tx, id, from, to, now_ms).await?;
         tx.commit().await?;
@@ -193,7 +198,10 @@ fn check_sums(batch: &NewBatch) -> Result<(), StoreError> {
     let receipts = batch.receipts.iter().try_fold(0u64, |sum, leaf| sum.checked_add(leaf.node.sum));
     let lines = batch.lines.iter().try_fold(0u64, |sum, leaf| sum.checked_add(leaf.node.sum));
     if receipts != Some(batch.receipts_root.sum) || lines != Some(batch.lines_root.sum) || receipts != lines {
-        let why = format!("receipts sum to {receipts:?}, lines to {lines:?}, roots say {} and {}", batch.receipts_root.sum, batch.lines_root.sum);
+        let why = format!(
+            "receipts sum to {receipts:?}, lines to {lines:?}, roots say {} and {}",
+            batch.receipts_root.sum, batch.lines_root.sum
+        );
         return Err(StoreError::Malformed { what: "batch", why });
     }
     Ok(())
@@ -202,7 +210,9 @@ fn check_sums(batch: &NewBatch) -> Result<(), StoreError> {
 async fn is_closed(tx: &mut Transaction<'static, Any>, id: BatchId) -> Result<bool, StoreError> {
     let mut params = Params::default();
     params.bytes(&id.gateway.0)?.int("epoch", id.epoch)?;
-    let row = query("SELECT epoch FROM closed_epochs WHERE gateway = $1 AND epoch = $2", params).fetch_optional(&mut **tx).await?;
+    let row = query("SELECT epoch FROM closed_epochs WHERE gateway = $1 AND epoch = $2", params)
+        .fetch_optional(&mut **tx)
+        .await?;
     Ok(row.is_some())
 }
 
@@ -211,7 +221,10 @@ async fn insert_header(tx: &mut Transaction<'static, Any>, batch: &NewBatch) -> 
     params.text(BatchStatus::Built.as_str())?;
     params.bytes(&batch.receipts_root.hash)?.int("receipts_sum", batch.receipts_root.sum)?;
     params.int("n_receipts", batch.receipts.len() as u64)?;
-    params.bytes(&batch.lines_root.hash)?.int("lines_sum", batch.lines_root.sum)?.int("n_lines", batch.lines.len() as u64)?;
+    params
+        .bytes(&batch.lines_root.hash)?
+        .int("lines_sum", batch.lines_root.sum)?
+        .int("n_lines", batch.lines.len() as u64)?;
     params.bytes(&batch.data_hash)?.text(&batch.uri)?.int("created_ms", batch.created_ms)?;
     let done = query(
         "INSERT INTO batches (gateway, epoch, shard, status, receipts_root, receipts_sum, n_receipts, lines_root, lines_sum, \
@@ -242,7 +255,11 @@ async fn insert_receipt_leaves(tx: &mut Transaction<'static, Any>, batch: &NewBa
     for group in groups(&leaves) {
         let mut params = Params::default();
         for (index, leaf) in group {
-            params.bytes(&batch.id.gateway.0)?.int("epoch", batch.id.epoch)?.int("shard", batch.id.shard)?.int("leaf", *index)?;
+            params
+                .bytes(&batch.id.gateway.0)?
+                .int("epoch", batch.id.epoch)?
+                .int("shard", batch.id.shard)?
+                .int("leaf", *index)?;
             params.text(&leaf.receipt_id)?.bytes(&leaf.node.hash)?.int("price_nc", leaf.node.sum)?;
         }
         let sql = format!(
@@ -259,7 +276,11 @@ async fn insert_line_leaves(tx: &mut Transaction<'static, Any>, batch: &NewBatch
     for group in groups(&leaves) {
         let mut params = Params::default();
         for (index, leaf) in group {
-            params.bytes(&batch.id.gateway.0)?.int("epoch", batch.id.epoch)?.int("shard", batch.id.shard)?.int("leaf", *index)?;
+            params
+                .bytes(&batch.id.gateway.0)?
+                .int("epoch", batch.id.epoch)?
+                .int("shard", batch.id.shard)?
+                .int("leaf", *index)?;
             params.bytes(&leaf.line)?.bytes(&leaf.node.hash)?.int("credits_nc", leaf.node.sum)?;
         }
         let sql = format!(
@@ -309,14 +330,22 @@ pub(crate) async fn set_batch_status(
     }
 }
 
-pub(crate) async fn status_of(tx: &mut Transaction<'static, Any>, id: BatchId) -> Result<Option<BatchStatus>, StoreError> {
+pub(crate) async fn status_of(
+    tx: &mut Transaction<'static, Any>,
+    id: BatchId,
+) -> Result<Option<BatchStatus>, StoreError> {
     let row = query("SELECT * FROM batches WHERE gateway = $1 AND epoch = $2 AND shard = $3", id_params(id)?)
         .fetch_optional(&mut **tx)
         .await?;
     Ok(row.as_ref().map(read_batch).transpose()?.map(|batch| batch.status))
 }
 
-pub(crate) async fn claim_line(tx: &mut Transaction<'static, Any>, id: BatchId, index: u32, now_ms: u64) -> Result<u64, StoreError> {
+pub(crate) async fn claim_line(
+    tx: &mut Transaction<'static, Any>,
+    id: BatchId,
+    index: u32,
+    now_ms: u64,
+) -> Result<u64, StoreError> {
     let mut params = id_params(id)?;
     params.int("leaf", index)?.int("claimed_ms", now_ms)?;
     let done = query(

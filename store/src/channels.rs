@@ -28,7 +28,12 @@ pub struct Channel {
 
 impl Store {
     /// Makes a channel known; a known one must name the same parties.
-    pub async fn ensure_channel(&self, channel: ChannelId, consumer: WalletId, gateway: WalletId) -> Result<Channel, StoreError> {
+    pub async fn ensure_channel(
+        &self,
+        channel: ChannelId,
+        consumer: WalletId,
+        gateway: WalletId,
+    ) -> Result<Channel, StoreError> {
         let mut params = Params::default();
         params.bytes(&channel.0)?.bytes(&consumer.0)?.bytes(&gateway.0)?;
         query(
@@ -38,7 +43,8 @@ impl Store {
         )
         .execute(&self.write)
         .await?;
-        let known = self.channel(channel).await?.ok_or_else(|| StoreError::Missing { what: format!("channel {channel}") })?;
+        let known =
+            self.channel(channel).await?.ok_or_else(|| StoreError::Missing { what: format!("channel {channel}") })?;
         if (known.consumer, known.gateway) != (consumer, gateway) {
             return Err(StoreError::Conflict { what: format!("channel {channel}") });
         }

@@ -38,7 +38,10 @@ impl Store {
     /// Stores a key; [`StoreError::Conflict`] when the public id is taken.
     pub async fn insert_api_key(&self, key: &NewApiKey) -> Result<(), StoreError> {
         if key.public_id.len() != LENGTH || !key.public_id.bytes().all(|b| b.is_ascii_alphanumeric()) {
-            return Err(StoreError::Malformed { what: "public id", why: format!("{LENGTH} letters and digits are wanted") });
+            return Err(StoreError::Malformed {
+                what: "public id",
+                why: format!("{LENGTH} letters and digits are wanted"),
+            });
         }
         let mut params = Params::default();
         params.text(&key.public_id)?.bytes(&key.hash)?.bytes(&key.channel.0)?.text(&key.label)?;

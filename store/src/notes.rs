@@ -41,7 +41,9 @@ impl Store {
         )
         .fetch_all(&self.read)
         .await?;
-        rows.iter().map(|row| Ok(SignedNote { note: get_bytes(row, "note")?, signature: get_bytes(row, "signature")? })).collect()
+        rows.iter()
+            .map(|row| Ok(SignedNote { note: get_bytes(row, "note")?, signature: get_bytes(row, "signature")? }))
+            .collect()
     }
 
     /// Issuable notes that nobody has signed yet: what a gateway that crashed between charge and signature left behind.
@@ -59,7 +61,11 @@ impl Store {
     }
 }
 
-async fn store_note(tx: &mut Transaction<'static, Any>, note: &ChargeNote, signature: &[u8; 64]) -> Result<(), StoreError> {
+async fn store_note(
+    tx: &mut Transaction<'static, Any>,
+    note: &ChargeNote,
+    signature: &[u8; 64],
+) -> Result<(), StoreError> {
     let mut params = Params::default();
     params.bytes(&note.channel)?.int("nonce", note.nonce)?.int("charge_nc", note.charge_nc)?;
     params.int("cum_charged_nc", note.cum_charged_nc)?.bytes(&note.to_bytes())?.bytes(signature)?;
@@ -76,7 +82,8 @@ async fn store_note(tx: &mut Transaction<'static, Any>, note: &ChargeNote, signa
     let what = format!("note {} of channel {}", note.nonce, ChannelId(note.channel));
     let mut params = Params::default();
     params.bytes(&note.channel)?.int("nonce", note.nonce)?;
-    let known = query("SELECT nonce FROM notes WHERE channel = $1 AND nonce = $2", params).fetch_optional(&mut **tx).await?;
+    let known =
+        query("SELECT nonce FROM notes WHERE channel = $1 AND nonce = $2", params).fetch_optional(&mut **tx).await?;
     Err(if known.is_some() { StoreError::Conflict { what } } else { StoreError::Missing { what } })
 }
 

@@ -158,10 +158,20 @@ impl Store {
 
     /// Compare-and-set: applies the step if the row is still in `from`. [`StoreError::Transition`] when it is not, or when
     /// the step does not lead out of `from`.
-    pub async fn advance_outbox(&self, id: u64, from: OutboxStatus, step: &Transition, now_ms: u64) -> Result<(), StoreError> {
+    pub async fn advance_outbox(
+        &self,
+        id: u64,
+        from: OutboxStatus,
+        step: &Transition,
+        now_ms: u64,
+    ) -> Result<(), StoreError> {
         let what = || format!("outbox row {id}");
         if !step.allowed_from(from) {
-            return Err(StoreError::Transition { what: what(), expected: step.target().as_str(), actual: from.as_str() });
+            return Err(StoreError::Transition {
+                what: what(),
+                expected: step.target().as_str(),
+                actual: from.as_str(),
+            });
         }
         let mut params = Params::default();
         params.int("id", id)?.text(from.as_str())?.text(step.target().as_str())?.int("updated_ms", now_ms)?;
@@ -189,14 +199,25 @@ impl Store {
         }
         match self.outbox_row(id).await? {
             None => Err(StoreError::Missing { what: what() }),
-            Some(row) => Err(StoreError::Transition { what: what(), expected: from.as_str(), actual: row.status.as_str() }),
+            Some(row) => {
+                Err(StoreError::Transition { what: what(), expected: from.as_str(), actual: row.status.as_str() })
+            }
         }
     }
 }
 
-pub(crate) async fn insert_outbox(tx: &mut Transaction<'static, Any>, row: &NewOutbox, now_ms: u64) -> Result<u64, StoreError> {
+pub(crate) async fn insert_outbox(
+    tx: &mut Transaction<'static, Any>,
+    row: &NewOutbox,
+    now_ms: u64,
+) -> Result<u64, StoreError> {
     let mut params = Params::default();
-    params.text(&row.kind)?.text(&row.lane)?.text(&row.idempotency_key)?.bytes(&row.intent)?.int("created_ms", now_ms)?;
+    params
+        .text(&row.kind)?
+        .text(&row.lane)?
+        .text(&row.idempotency_key)?
+        .bytes(&row.intent)?
+        .int("created_ms", now_ms)?;
     let inserted = query(
         "INSERT INTO tx_outbox (kind, lane, idempotency_key, intent, status, attempts, created_ms, updated_ms) \
          VALUES ($1, $2, $3, $4, 'new', 0, $5, $5) ON CONFLICT DO NOTHING RETURNING id",

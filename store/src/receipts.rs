@@ -46,7 +46,12 @@ pub(crate) const RECEIPT_COLUMNS: &str = "receipt_id, request_id, channel, nonce
                                worker_sig, gateway_sig, order_bytes, order_sig, created_ms";
 
 impl Store {
-    pub async fn line_state(&self, gateway: WalletId, epoch: u32, line_key: &[u8; 32]) -> Result<Option<LineState>, StoreError> {
+    pub async fn line_state(
+        &self,
+        gateway: WalletId,
+        epoch: u32,
+        line_key: &[u8; 32],
+    ) -> Result<Option<LineState>, StoreError> {
         let mut params = Params::default();
         params.bytes(&gateway.0)?.int("epoch", epoch)?.bytes(line_key)?;
         let row = query("SELECT * FROM lines WHERE gateway = $1 AND epoch = $2 AND line_key = $3", params)
@@ -56,7 +61,12 @@ impl Store {
     }
 
     /// All lines of one epoch, or of one worker in it, by (worker, line_key).
-    pub async fn lines(&self, gateway: WalletId, epoch: u32, worker: Option<WorkerId>) -> Result<Vec<LineState>, StoreError> {
+    pub async fn lines(
+        &self,
+        gateway: WalletId,
+        epoch: u32,
+        worker: Option<WorkerId>,
+    ) -> Result<Vec<LineState>, StoreError> {
         let mut params = Params::default();
         params.bytes(&gateway.0)?.int("epoch", epoch)?;
         let sql = match worker {
@@ -70,7 +80,12 @@ impl Store {
     }
 
     /// A worker's newest countersigned receipt bytes per line of one epoch, with both signatures: what its next session continues.
-    pub async fn last_receipts(&self, gateway: WalletId, epoch: u32, worker: WorkerId) -> Result<Vec<Charge>, StoreError> {
+    pub async fn last_receipts(
+        &self,
+        gateway: WalletId,
+        epoch: u32,
+        worker: WorkerId,
+    ) -> Result<Vec<Charge>, StoreError> {
         let mut params = Params::default();
         params.bytes(&gateway.0)?.int("epoch", epoch)?.bytes(&worker.0)?;
         let sql = format!(
@@ -97,7 +112,9 @@ impl Store {
         )
         .fetch_optional(&self.read)
         .await?
-        .map(|row| Ok::<_, StoreError>(SignedNote { note: get_bytes(&row, "note")?, signature: get_bytes(&row, "signature")? }))
+        .map(|row| {
+            Ok::<_, StoreError>(SignedNote { note: get_bytes(&row, "note")?, signature: get_bytes(&row, "signature")? })
+        })
         .transpose()?;
         let mut params = Params::default();
         params.text(receipt_id)?;
@@ -110,7 +127,12 @@ impl Store {
     }
 
     /// A channel's receipts, newest first, with nonces below `before`.
-    pub async fn receipts_of_channel(&self, channel: ChannelId, before: Option<u64>, limit: u32) -> Result<Vec<Charge>, StoreError> {
+    pub async fn receipts_of_channel(
+        &self,
+        channel: ChannelId,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<Charge>, StoreError> {
         let mut params = Params::default();
         let before = before.unwrap_or(i64::MAX.unsigned_abs());
         params.bytes(&channel.0)?.int("nonce", before)?.int("limit", limit)?;
@@ -174,9 +196,12 @@ impl Store {
         crate::ledger::lock_gateway(&mut tx, gateway).await?;
         let mut params = Params::default();
         params.bytes(&gateway.0)?.int("epoch", epoch)?.int("closed_ms", now_ms)?;
-        query("INSERT INTO closed_epochs (gateway, epoch, closed_ms) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", params)
-            .execute(&mut *tx)
-            .await?;
+        query(
+            "INSERT INTO closed_epochs (gateway, epoch, closed_ms) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+            params,
+        )
+        .execute(&mut *tx)
+        .await?;
         tx.commit().await?;
         Ok(())
     }

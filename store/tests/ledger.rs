@@ -147,7 +147,10 @@ async fn a_charge_that_contradicts_its_order_is_refused(mut world: World) {
     let elsewhere = waybill_store::Charge { channel: ChannelId([2; 32]), ..honest.clone() };
     let later = waybill_store::Charge { nonce: 2, ..honest.clone() };
     let referred = waybill_store::Charge { referrer: WalletId([3; 32]), ..honest.clone() };
-    let pricey = waybill_store::Charge { order: charge(GATEWAY, channel, 1, worker(1), EPOCH, (0, 9, 9)).order, ..honest.clone() };
+    let pricey = waybill_store::Charge {
+        order: charge(GATEWAY, channel, 1, worker(1), EPOCH, (0, 9, 9)).order,
+        ..honest.clone()
+    };
     for bad in [elsewhere, later, referred, pricey] {
         assert!(matches!(world.ledger.charge(bad).await, Err(LedgerError::Malformed(_))));
     }
@@ -215,7 +218,10 @@ async fn a_long_wait_for_one_nonce_releases_all_later_notes_at_once(mut world: W
 }
 
 /// Sends all charges in order without waiting between them.
-async fn futures(ledger: &Ledger, charges: Vec<waybill_store::Charge>) -> Vec<Result<waybill_store::Charged, LedgerError>> {
+async fn futures(
+    ledger: &Ledger,
+    charges: Vec<waybill_store::Charge>,
+) -> Vec<Result<waybill_store::Charged, LedgerError>> {
     let mut pending: Vec<_> = charges.into_iter().map(|charge| Box::pin(ledger.charge(charge))).collect();
     let mut answers: Vec<_> = pending.iter().map(|_| None).collect();
     std::future::poll_fn(|cx| {
@@ -310,7 +316,10 @@ async fn a_closed_epoch_accepts_no_charge(mut world: World) {
     let next = charge(GATEWAY, channel, 2, worker(1), EPOCH + 1, (0, 10, 10));
     world.ledger.charge(next).await.unwrap();
     let epochs = world.store.open_epochs(None, EPOCH + 2).await.unwrap();
-    assert_eq!(epochs.iter().map(|e| (e.epoch, e.closed, e.credits_nc)).collect::<Vec<_>>(), [(EPOCH, true, 10), (EPOCH + 1, false, 10)]);
+    assert_eq!(
+        epochs.iter().map(|e| (e.epoch, e.closed, e.credits_nc)).collect::<Vec<_>>(),
+        [(EPOCH, true, 10), (EPOCH + 1, false, 10)]
+    );
     world.stop().await;
 }
 
@@ -321,7 +330,11 @@ async fn shutting_down_answers_everything_queued(mut world: World) {
     let (answers, ()) = tokio::join!(futures(&ledger, charges), async move { shutdown.cancel() });
     world.task.await.unwrap();
     let stored = answers.iter().filter(|answer| answer.is_ok()).count() as u64;
-    assert!(answers.iter().all(|answer| matches!(answer, Ok(_) | Err(LedgerError::Stopped | LedgerError::Discontinuous { .. }))));
+    assert!(
+        answers
+            .iter()
+            .all(|answer| matches!(answer, Ok(_) | Err(LedgerError::Stopped | LedgerError::Discontinuous { .. })))
+    );
     let row = world.store.channel(channel).await.unwrap().unwrap();
     assert_eq!((row.charged_nc, row.noted_cum_nc, row.waiting), (stored, stored, 0));
     assert_eq!(row.noted_nonce, 300, "the nonces that were not used are void");

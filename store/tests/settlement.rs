@@ -8,8 +8,8 @@ use waybill_mechanism::merkle::{self, Node, Tree};
 use waybill_mechanism::message::Line;
 use waybill_protocol::ChannelId;
 use waybill_store::{
-    BatchId, BatchStatus, ChainEvent, Cursor, EventPage, LineLeaf, NewBatch, NewOutbox, OutboxStatus, Projection, ReceiptLeaf,
-    StoreError, Transition,
+    BatchId, BatchStatus, ChainEvent, Cursor, EventPage, LineLeaf, NewBatch, NewOutbox, OutboxStatus, Projection,
+    ReceiptLeaf, StoreError, Transition,
 };
 
 const EPOCH: u32 = 490_000;
@@ -84,7 +84,12 @@ async fn build(world: &World) -> NewBatch {
 }
 
 fn post_row(key: &str) -> NewOutbox {
-    NewOutbox { kind: "post_batch".into(), lane: "gateway".into(), idempotency_key: key.into(), intent: b"post".to_vec() }
+    NewOutbox {
+        kind: "post_batch".into(),
+        lane: "gateway".into(),
+        idempotency_key: key.into(),
+        intent: b"post".to_vec(),
+    }
 }
 
 async fn a_closed_epoch_becomes_a_batch_whose_proofs_hold(mut world: World) {
@@ -274,7 +279,13 @@ async fn events_and_cursor_move_together(world: World) {
     assert_eq!((row.settled_nc, row.settled_nonce), (90, 3), "settlement never moves back");
 
     // A reader that is behind changes nothing.
-    let stale = EventPage { from: Some(cursor(9, 1)), to: cursor(3, 20), events: vec![event(3, 20)], projections: vec![settled(95, 4)], ..page.clone() };
+    let stale = EventPage {
+        from: Some(cursor(9, 1)),
+        to: cursor(3, 20),
+        events: vec![event(3, 20)],
+        projections: vec![settled(95, 4)],
+        ..page.clone()
+    };
     assert!(matches!(store.apply_events(&stale).await, Err(StoreError::Conflict { .. })));
     assert!(matches!(store.apply_events(&page).await, Err(StoreError::Conflict { .. })));
     assert_eq!(store.events_of(&channel.0, 10).await.unwrap().len(), 1);

@@ -51,7 +51,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("bare {bare:.1} tok/s, engine {engine:.1} tok/s, {:.1} %", 100.0 * engine / bare);
         (bare_best, engine_best) = (bare_best.max(bare), engine_best.max(engine));
     }
-    println!("best of 3: bare {bare_best:.1} tok/s, engine {engine_best:.1} tok/s, {:.1} %", 100.0 * engine_best / bare_best);
+    println!(
+        "best of 3: bare {bare_best:.1} tok/s, engine {engine_best:.1} tok/s, {:.1} %",
+        100.0 * engine_best / bare_best
+    );
     Ok(())
 }
 
@@ -79,7 +82,9 @@ fn bare_loop(session: &mut Session, prompt: &[u32], tokens: u32) -> Result<f64, 
     let shape = session.inputs()[2].dtype().tensor_shape().ok_or("the cache input is no tensor")?.clone();
     let mut past = names
         .iter()
-        .map(|_| Ok(Tensor::<f32>::new(&Allocator::default(), [1, shape[1] as usize, 0, shape[3] as usize])?.into_dyn()))
+        .map(
+            |_| Ok(Tensor::<f32>::new(&Allocator::default(), [1, shape[1] as usize, 0, shape[3] as usize])?.into_dyn()),
+        )
         .collect::<Result<Vec<DynValue>, ort::Error>>()?;
     let mut ids: Vec<i64> = prompt.iter().map(|id| i64::from(*id)).collect();
     let mut total = 0;

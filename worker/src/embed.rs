@@ -187,7 +187,8 @@ impl EmbedEngine {
         }
         let (reply, receiver) = oneshot::channel();
         let submission = Submission { rows, deadline, reply, submitted: Instant::now(), _slot: slot };
-        let busy = || Fault { retry_after_ms: Some(1_000), ..Fault::new(FaultCode::Busy, "the engine's queue is full") };
+        let busy =
+            || Fault { retry_after_ms: Some(1_000), ..Fault::new(FaultCode::Busy, "the engine's queue is full") };
         self.submissions.as_ref().ok_or_else(busy)?.try_send(submission).map_err(|_| busy())?;
         Ok(receiver)
     }
@@ -324,7 +325,8 @@ fn drop_unwanted(jobs: &mut HashMap<u64, Job>, window: &mut Vec<Row>) {
     let before = jobs.len();
     let is_late = |job: &Job| job.started.is_none() && job.work.deadline.is_some_and(|deadline| now > deadline);
     for (_, job) in jobs.extract_if(|_, job| job.work.reply.is_closed() || is_late(job)) {
-        let _ = job.work.reply.send(Err(Fault::new(FaultCode::PastDeadline, "the deadline passed before the first batch")));
+        let _ =
+            job.work.reply.send(Err(Fault::new(FaultCode::PastDeadline, "the deadline passed before the first batch")));
     }
     if jobs.len() < before {
         window.retain(|row| jobs.contains_key(&row.job));

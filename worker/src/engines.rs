@@ -49,7 +49,9 @@ impl Engines {
                     let options = ChatOptions::new(threads, config.max_batch.max(1));
                     Engine::Chat(Arc::new(ChatEngine::load(spec, &environment, options)?))
                 }
-                ModelKind::Embed => Engine::Embed(Arc::new(EmbedEngine::load(spec, &environment, EmbedOptions::new(threads))?)),
+                ModelKind::Embed => {
+                    Engine::Embed(Arc::new(EmbedEngine::load(spec, &environment, EmbedOptions::new(threads))?))
+                }
             };
             engine.try_out_blocking().map_err(|reason| ModelError::malformed(&spec.folder, reason))?;
             tracing::info!(model = spec.name, artifact = %engine.artifact(), threads, "model loaded");
@@ -151,7 +153,13 @@ impl Engine {
                         Some(ChatEvent::Text { text: piece, .. }) => text += &piece,
                         Some(ChatEvent::Done(done)) => {
                             let first = Duration::from_millis(done.first_token_ms.into());
-                            return Ok(Warmth { input, output: done.tokens as usize, first, total: started.elapsed(), text });
+                            return Ok(Warmth {
+                                input,
+                                output: done.tokens as usize,
+                                first,
+                                total: started.elapsed(),
+                                text,
+                            });
                         }
                         Some(ChatEvent::Failed(fault)) => return Err(fault),
                         None => return Err(crate::chat::internal("the engine stopped")),

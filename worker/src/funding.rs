@@ -43,7 +43,9 @@ pub enum Unbacked {
     NoGrant,
     #[error("this worker has already seen the order's nonce")]
     Replayed,
-    #[error("the channel has room for {room_nc} nc, of which {used_nc} nc are used here, but the order may cost {max_price_nc} nc")]
+    #[error(
+        "the channel has room for {room_nc} nc, of which {used_nc} nc are used here, but the order may cost {max_price_nc} nc"
+    )]
     NoRoom { room_nc: u64, used_nc: u64, max_price_nc: u64 },
 }
 

@@ -160,7 +160,10 @@ async fn dial(target: &Target) -> Result<Upgraded, LinkError> {
     timeout(CONNECT_TIMEOUT, connect).await.map_err(|_| LinkError::Timeout)?
 }
 
-async fn switch(io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, target: &Target) -> Result<Upgraded, LinkError> {
+async fn switch(
+    io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    target: &Target,
+) -> Result<Upgraded, LinkError> {
     let (mut client, connection) = http1::handshake(TokioIo::new(io)).await?;
     tokio::spawn(connection.with_upgrades());
     let mut request = Request::new(Empty::<Bytes>::new());
@@ -254,7 +257,10 @@ async fn answer(worker: Arc<Worker>, leaving: CancellationToken, request: Reques
     result.unwrap_or_else(status)
 }
 
-async fn read<M: Message + Default>(request: Request<impl Body<Data = Bytes, Error = hyper::Error>>, limit: usize) -> Result<M, StatusCode> {
+async fn read<M: Message + Default>(
+    request: Request<impl Body<Data = Bytes, Error = hyper::Error>>,
+    limit: usize,
+) -> Result<M, StatusCode> {
     let body = Limited::new(request.into_body(), limit).collect().await.map_err(|_| StatusCode::PAYLOAD_TOO_LARGE)?;
     M::decode(body.to_bytes()).map_err(|_| StatusCode::BAD_REQUEST)
 }

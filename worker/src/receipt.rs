@@ -53,7 +53,9 @@ impl Price {
     /// The price for work that ends in `epoch`: a job that crosses into the next pricing epoch pays the lower of both.
     pub fn at(&self, epoch: u32) -> u64 {
         match self.next_per_1k {
-            Some(next) if self.pricing_epoch.checked_add(1) == Some(amount::pricing_epoch(epoch)) => self.per_1k.min(next),
+            Some(next) if self.pricing_epoch.checked_add(1) == Some(amount::pricing_epoch(epoch)) => {
+                self.per_1k.min(next)
+            }
             _ => self.per_1k,
         }
     }
@@ -124,7 +126,9 @@ impl State {
             return (seq, cum_nc) == told;
         }
         let first = self.waiting.values().find(|receipt| line_of(receipt) == *line && receipt.seq == told.0);
-        first.is_none_or(|first| first.cum_nc.checked_sub(first.price_nc) == Some(told.1) && first.t_end_ms >= sent_since)
+        first.is_none_or(|first| {
+            first.cum_nc.checked_sub(first.price_nc) == Some(told.1) && first.t_end_ms >= sent_since
+        })
     }
 }
 
@@ -262,7 +266,8 @@ impl ReceiptBook {
     /// Receipts of this gateway that wait longer than they should.
     pub fn overdue(&self, gateway: &WalletId, now_ms: u64) -> usize {
         let limit = self.trust.ack_within.as_millis() as u64;
-        let is_overdue = |receipt: &&Receipt| receipt.gateway == gateway.0 && receipt.t_end_ms.saturating_add(limit) < now_ms;
+        let is_overdue =
+            |receipt: &&Receipt| receipt.gateway == gateway.0 && receipt.t_end_ms.saturating_add(limit) < now_ms;
         self.state().waiting.values().filter(is_overdue).count()
     }
 
@@ -378,7 +383,11 @@ mod tests {
         let receipt = book.close(&work, opens_ms - 1_000).unwrap().receipt;
         assert_eq!((receipt.t_end_ms, receipt.epoch), (opens_ms, 240));
         let early = Work { started_ms: opens_ms - 90_000, ..work };
-        assert_eq!(book.close(&early, opens_ms - 80_000).unwrap().receipt.epoch, 238, "a clock far behind tells its own time");
+        assert_eq!(
+            book.close(&early, opens_ms - 80_000).unwrap().receipt.epoch,
+            238,
+            "a clock far behind tells its own time"
+        );
     }
 
     #[test]
@@ -469,7 +478,11 @@ mod tests {
         let (book, gateway) = (book(), Keypair::new());
         let first = book.close(&work(&gateway, 7), NOW).unwrap().receipt;
         let ahead = Receipt { seq: 5, cum_nc: 9_000, ..first };
-        assert_eq!(book.resync(&[stands_at(&ahead)], NOW), 1, "a receipt went back too far and the old ones were stored");
+        assert_eq!(
+            book.resync(&[stands_at(&ahead)], NOW),
+            1,
+            "a receipt went back too far and the old ones were stored"
+        );
         let next = book.close(&work(&gateway, 7), NOW).unwrap().receipt;
         assert!(next.continues(Some(&ahead)));
         let other = Receipt { cum_nc: next.cum_nc + 1, ..next };
@@ -481,7 +494,8 @@ mod tests {
     #[test]
     fn a_resync_leaves_healthy_lines_alone() {
         let (book, gateway) = (book(), Keypair::new());
-        let (broken, healthy) = (book.close(&work(&gateway, 7), NOW).unwrap(), book.close(&work(&gateway, 8), LATER).unwrap());
+        let (broken, healthy) =
+            (book.close(&work(&gateway, 7), NOW).unwrap(), book.close(&work(&gateway, 8), LATER).unwrap());
         assert_eq!(book.resync(&[], LATER), 1);
         assert!(book.close(&work(&gateway, 8), LATER).unwrap().receipt.continues(Some(&healthy.receipt)));
         assert_eq!(book.close(&work(&gateway, 7), LATER).unwrap().receipt.seq, broken.receipt.seq);

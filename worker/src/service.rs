@@ -18,8 +18,8 @@ use waybill_mechanism::{
 use waybill_protocol::{
     ChannelId, WalletId, WorkerId,
     frame::{
-        Ack, Challenge, Chat, Closed, Event, EventKind, Fault, FaultCode, Finish, Hello, InputKind, Job, Report, TextDelta,
-        Turn, Vectors, Welcome,
+        Ack, Challenge, Chat, Closed, Event, EventKind, Fault, FaultCode, Finish, Hello, InputKind, Job, Report,
+        TextDelta, Turn, Vectors, Welcome,
     },
 };
 
@@ -206,16 +206,16 @@ impl Worker {
         let slot = self.slots.clone().try_acquire_owned().map_err(|_| busy("every slot is taken"))?;
         let slot = Slot::new(slot, self.load_changed.clone());
         let reservation = self.reserve(&ordered).await?;
-        let price = Price {
-            per_1k: job.price_per_1k,
-            pricing_epoch: job.pricing_epoch,
-            next_per_1k: job.next_price_per_1k,
-        };
+        let price =
+            Price { per_1k: job.price_per_1k, pricing_epoch: job.pricing_epoch, next_per_1k: job.next_price_per_1k };
         let affordable = affordable_units(ordered.order.max_price_nc, price.per_1k);
         let account = |units_in: usize| -> Result<Account, Fault> {
             let units_in = u32::try_from(units_in).map_err(internal)?;
             if u64::from(units_in) > affordable {
-                return Err(Fault::new(FaultCode::Unfunded, format!("the order pays for {affordable} units, the input has {units_in}")));
+                return Err(Fault::new(
+                    FaultCode::Unfunded,
+                    format!("the order pays for {affordable} units, the input has {units_in}"),
+                ));
             }
             let line = line_key(&ordered.container.0, ordered.stage, &self.id().0, &ordered.referrer.0);
             let work = Work {
@@ -326,7 +326,11 @@ enum Phase {
     Start(Box<Job>),
     Chat(Box<ChatRun>),
     /// The vectors left; the receipt is signed only now, when the stream asks for it.
-    Embedded { account: Box<Account>, queue_ms: u32, done_ms: u32 },
+    Embedded {
+        account: Box<Account>,
+        queue_ms: u32,
+        done_ms: u32,
+    },
     End,
 }
 

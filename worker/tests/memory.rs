@@ -23,8 +23,7 @@ fn smollm2_and_minilm_fit_their_budget() {
         eprintln!("\n*** SKIPPED: no models in {}; run `cargo xtask setup` ***\n", cache.display());
         return;
     }
-    let config =
-        EngineConfig { library: cache.join("lib/libonnxruntime.so.1.31.1"), models, threads: 1, max_batch: 4 };
+    let config = EngineConfig { library: cache.join("lib/libonnxruntime.so.1.31.1"), models, threads: 1, max_batch: 4 };
     println!("{}", self_test(&config).unwrap());
     let engines = Engines::load(&config).unwrap();
     let loaded = resident_mib();

@@ -2,7 +2,9 @@
 //! is refused leaves the book as it was.
 
 use super::rows::{self, Tx};
-use super::{Answer, Call, Charge, Charged, IssuableNote, Leases, LedgerConfig, LedgerError, NonceBlock, Parsed, ttl_ms};
+use super::{
+    Answer, Call, Charge, Charged, IssuableNote, Leases, LedgerConfig, LedgerError, NonceBlock, Parsed, ttl_ms,
+};
 use crate::{Channel, LineState, StoreError};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use waybill_protocol::{ChannelId, WalletId, WorkerId};
@@ -43,7 +45,12 @@ impl Account {
     }
 
     fn void_until(&self, nonce: u64) -> Option<u64> {
-        self.voids.iter().take_while(|(first, _)| *first <= nonce).map(|(_, until)| *until).filter(|until| *until > nonce).max()
+        self.voids
+            .iter()
+            .take_while(|(first, _)| *first <= nonce)
+            .map(|(_, until)| *until)
+            .filter(|until| *until > nonce)
+            .max()
     }
 
     /// The lowest charged nonce at or above `nonce` and its price.
@@ -318,7 +325,12 @@ impl Book {
         Ok(())
     }
 
-    async fn void(&mut self, tx: &mut Tx, channel: ChannelId, nonce: u64) -> Result<Result<Vec<IssuableNote>, LedgerError>, StoreError> {
+    async fn void(
+        &mut self,
+        tx: &mut Tx,
+        channel: ChannelId,
+        nonce: u64,
+    ) -> Result<Result<Vec<IssuableNote>, LedgerError>, StoreError> {
         if self.known.contains_key(&Name::Nonce(channel, nonce)) {
             return Ok(Err(LedgerError::NonceCharged(nonce)));
         }
@@ -337,7 +349,12 @@ impl Book {
         Ok(Ok(notes))
     }
 
-    async fn reserve(&mut self, tx: &mut Tx, channel: ChannelId, count: u32) -> Result<Result<NonceBlock, LedgerError>, StoreError> {
+    async fn reserve(
+        &mut self,
+        tx: &mut Tx,
+        channel: ChannelId,
+        count: u32,
+    ) -> Result<Result<NonceBlock, LedgerError>, StoreError> {
         if !(1..=MAX_BLOCK).contains(&count) {
             return Ok(Err(LedgerError::Malformed(format!("a block has 1 to {MAX_BLOCK} nonces, not {count}"))));
         }
@@ -384,7 +401,8 @@ impl Book {
         rows::write_receipts(tx, &self.accepted).await?;
         rows::write_notes(tx, self.gateway, &self.notes).await?;
         rows::write_lines(tx, self.lines.values().filter(|line| line.changed).map(|line| &line.state)).await?;
-        rows::write_channels(tx, self.accounts.values().filter(|account| account.changed).map(|account| &account.row)).await?;
+        rows::write_channels(tx, self.accounts.values().filter(|account| account.changed).map(|account| &account.row))
+            .await?;
         rows::write_voids(tx, &self.accounts).await?;
         rows::write_keys(tx, &self.keys).await
     }

@@ -44,7 +44,8 @@ impl Charge {
             == (&other.receipt_id, &other.request_id, other.channel, other.nonce)
             && self.receipt == other.receipt
             && self.order == other.order
-            && (self.worker_sig, self.gateway_sig, self.order_sig) == (other.worker_sig, other.gateway_sig, other.order_sig)
+            && (self.worker_sig, self.gateway_sig, self.order_sig)
+                == (other.worker_sig, other.gateway_sig, other.order_sig)
     }
 
     pub(super) fn check(&self, gateway: WalletId) -> Result<Receipt, LedgerError> {
@@ -57,7 +58,8 @@ impl Charge {
         if self.model.len() > MAX_MODEL || self.model.contains('\0') {
             return Err(malformed("model id"));
         }
-        let receipt = Receipt::from_bytes(&self.receipt).map_err(|e| LedgerError::Malformed(format!("receipt: {e}")))?;
+        let receipt =
+            Receipt::from_bytes(&self.receipt).map_err(|e| LedgerError::Malformed(format!("receipt: {e}")))?;
         let order = Order::from_bytes(&self.order).map_err(|e| LedgerError::Malformed(format!("order: {e}")))?;
         if receipt.gateway != gateway.0 {
             return Err(LedgerError::WrongGateway { expected: gateway, found: WalletId(receipt.gateway) });

@@ -75,7 +75,9 @@ pub enum LedgerError {
     WrongGateway { expected: WalletId, found: WalletId },
     #[error("epoch {0} is closed")]
     EpochClosed(u32),
-    #[error("receipt (seq {seq}, cum {cum_nc} nc) does not continue its line, which expects seq {expected_seq} after {line_cum_nc} nc")]
+    #[error(
+        "receipt (seq {seq}, cum {cum_nc} nc) does not continue its line, which expects seq {expected_seq} after {line_cum_nc} nc"
+    )]
     Discontinuous { seq: u64, cum_nc: u64, expected_seq: u64, line_cum_nc: u64 },
     #[error("{0} was charged with other bytes")]
     Conflict(String),

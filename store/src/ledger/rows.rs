@@ -112,7 +112,11 @@ pub(super) async fn known_charges(
     Ok(found)
 }
 
-pub(super) async fn closed_epochs(tx: &mut Tx, gateway: WalletId, epochs: &BTreeSet<u32>) -> Result<HashSet<u32>, StoreError> {
+pub(super) async fn closed_epochs(
+    tx: &mut Tx,
+    gateway: WalletId,
+    epochs: &BTreeSet<u32>,
+) -> Result<HashSet<u32>, StoreError> {
     let epochs: Vec<u32> = epochs.iter().copied().collect();
     let mut found = HashSet::new();
     for keys in padded(&epochs) {
@@ -129,7 +133,11 @@ pub(super) async fn closed_epochs(tx: &mut Tx, gateway: WalletId, epochs: &BTree
     Ok(found)
 }
 
-pub(super) async fn lines(tx: &mut Tx, gateway: WalletId, lines: &[(u32, [u8; 32])]) -> Result<Vec<LineState>, StoreError> {
+pub(super) async fn lines(
+    tx: &mut Tx,
+    gateway: WalletId,
+    lines: &[(u32, [u8; 32])],
+) -> Result<Vec<LineState>, StoreError> {
     let mut found = Vec::with_capacity(lines.len());
     for keys in padded(lines) {
         let mut params = Params::default();
@@ -149,7 +157,12 @@ pub(super) async fn lines(tx: &mut Tx, gateway: WalletId, lines: &[(u32, [u8; 32
 }
 
 /// Charged nonces of a channel from `nonce` on, with their prices.
-pub(super) async fn charged_from(tx: &mut Tx, channel: ChannelId, nonce: u64, limit: u32) -> Result<Vec<(u64, u64)>, StoreError> {
+pub(super) async fn charged_from(
+    tx: &mut Tx,
+    channel: ChannelId,
+    nonce: u64,
+    limit: u32,
+) -> Result<Vec<(u64, u64)>, StoreError> {
     let mut params = Params::default();
     params.bytes(&channel.0)?.int("nonce", nonce)?.int("limit", limit)?;
     let rows = query(
@@ -161,7 +174,11 @@ pub(super) async fn charged_from(tx: &mut Tx, channel: ChannelId, nonce: u64, li
     rows.iter().map(|row| Ok((get_u64(row, "nonce")?, get_u64(row, "price_nc")?))).collect()
 }
 
-pub(super) async fn unsigned_notes(tx: &mut Tx, channel: ChannelId, limit: u32) -> Result<Vec<IssuableNote>, StoreError> {
+pub(super) async fn unsigned_notes(
+    tx: &mut Tx,
+    channel: ChannelId,
+    limit: u32,
+) -> Result<Vec<IssuableNote>, StoreError> {
     let mut params = Params::default();
     params.bytes(&channel.0)?.int("limit", limit)?;
     let rows = query(
@@ -195,7 +212,12 @@ pub(super) async fn any_expired(store: &Store, config: &LedgerConfig) -> Result<
 }
 
 /// Removes other holders' expired leases of a channel and returns their ranges.
-pub(super) async fn take_expired(tx: &mut Tx, channel: ChannelId, holder: &str, now_ms: u64) -> Result<Vec<(u64, u64)>, StoreError> {
+pub(super) async fn take_expired(
+    tx: &mut Tx,
+    channel: ChannelId,
+    holder: &str,
+    now_ms: u64,
+) -> Result<Vec<(u64, u64)>, StoreError> {
     let mut params = Params::default();
     params.bytes(&channel.0)?.text(holder)?.int("expires_ms", now_ms)?;
     let rows = query(
@@ -269,8 +291,16 @@ pub(super) async fn write_receipts(tx: &mut Tx, accepted: &[(Arc<Charge>, Receip
     for group in groups(accepted) {
         let mut params = Params::default();
         for (charge, receipt) in group {
-            params.text(&charge.receipt_id)?.text(&charge.request_id.0)?.bytes(&charge.channel.0)?.int("nonce", charge.nonce)?;
-            params.bytes(&receipt.gateway)?.int("epoch", receipt.epoch)?.bytes(&receipt.worker)?.bytes(&receipt.line_key)?;
+            params
+                .text(&charge.receipt_id)?
+                .text(&charge.request_id.0)?
+                .bytes(&charge.channel.0)?
+                .int("nonce", charge.nonce)?;
+            params
+                .bytes(&receipt.gateway)?
+                .int("epoch", receipt.epoch)?
+                .bytes(&receipt.worker)?
+                .bytes(&receipt.line_key)?;
             params.int("seq", receipt.seq)?.int("price_nc", receipt.price_nc)?.text(&charge.model)?;
             params.bytes(&charge.container.0)?.int("stage", charge.stage)?.bytes(&charge.referrer.0)?;
             params.opt_text(charge.api_key.as_deref())?.bytes(&charge.receipt)?.bytes(&charge.worker_sig)?;
@@ -323,13 +353,19 @@ pub(super) async fn write_lines<'a>(tx: &mut Tx, lines: impl Iterator<Item = &'a
     Ok(())
 }
 
-pub(super) async fn write_channels<'a>(tx: &mut Tx, channels: impl Iterator<Item = &'a Channel>) -> Result<(), StoreError> {
+pub(super) async fn write_channels<'a>(
+    tx: &mut Tx,
+    channels: impl Iterator<Item = &'a Channel>,
+) -> Result<(), StoreError> {
     let channels: Vec<&Channel> = channels.collect();
     for group in groups(&channels) {
         let mut params = Params::default();
         for row in group {
             params.bytes(&row.channel.0)?.int("charged_nc", row.charged_nc)?.int("next_nonce", row.next_nonce)?;
-            params.int("noted_nonce", row.noted_nonce)?.int("noted_cum_nc", row.noted_cum_nc)?.int("waiting", row.waiting)?;
+            params
+                .int("noted_nonce", row.noted_nonce)?
+                .int("noted_cum_nc", row.noted_cum_nc)?
+                .int("waiting", row.waiting)?;
         }
         let sql = format!(
             "UPDATE channels AS c SET charged_nc = v.column2, next_nonce = v.column3, noted_nonce = v.column4, \

@@ -144,7 +144,12 @@ impl Decoder {
         }
     }
 
-    fn publish_load(&self, waiting: &VecDeque<Sequence<'_>>, prefilling: &VecDeque<(Sequence<'_>, Cache)>, batch: &Batch<'_>) {
+    fn publish_load(
+        &self,
+        waiting: &VecDeque<Sequence<'_>>,
+        prefilling: &VecDeque<(Sequence<'_>, Cache)>,
+        batch: &Batch<'_>,
+    ) {
         let sequences = waiting.iter().chain(prefilling.iter().map(|(sequence, _)| sequence)).chain(&batch.rows);
         let tokens: usize = sequences.map(Sequence::outstanding).sum();
         self.load.queued_tokens.store(u32::try_from(tokens).unwrap_or(u32::MAX), Relaxed);
@@ -240,7 +245,8 @@ impl<'t> Batch<'t> {
             }
             let old = self.cache.take();
             let (new, caches): (Vec<_>, Vec<_>) = ready.drain(..).unzip();
-            let stayed = self.rows.iter().zip(&self.places).flat_map(|(row, place)| Some((old.as_ref()?, *place, row.length)));
+            let stayed =
+                self.rows.iter().zip(&self.places).flat_map(|(row, place)| Some((old.as_ref()?, *place, row.length)));
             let joined = new.iter().zip(&caches).map(|(row, cache): (&Sequence<'_>, &Cache)| (cache, 0, row.length));
             let cache = graph.gather(&stayed.chain(joined).collect::<Vec<_>>());
             self.rows.extend(new);
@@ -261,7 +267,8 @@ impl<'t> Batch<'t> {
 impl Sequence<'_> {
     /// False when nobody listens any more; a sequence past its deadline is told so and is no longer wanted.
     fn is_wanted(&mut self) -> bool {
-        let is_late = self.generated == 0 && self.work.request.deadline.is_some_and(|deadline| Instant::now() > deadline);
+        let is_late =
+            self.generated == 0 && self.work.request.deadline.is_some_and(|deadline| Instant::now() > deadline);
         if is_late {
             let fault = Fault::new(FaultCode::PastDeadline, "the deadline passed before the first token");
             let _ = self.work.events.try_send(ChatEvent::Failed(fault));

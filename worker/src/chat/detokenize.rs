@@ -48,7 +48,8 @@ mod tests {
     fn bytes_only() -> Tokenizer {
         let alphabet = ByteLevel::alphabet().into_iter().map(String::from);
         let vocab: Map<String, Value> = alphabet.zip((0..).map(Value::from)).collect();
-        let byte_level = json!({ "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false });
+        let byte_level =
+            json!({ "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false });
         let file = json!({
             "version": "1.0",
             "pre_tokenizer": byte_level,

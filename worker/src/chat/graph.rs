@@ -59,8 +59,11 @@ impl Graph {
             .collect::<Result<_, _>>()?;
         let &(_, heads, dim) = past.first().ok_or("the model has no past_key_values inputs")?;
         let outputs = past.iter().map(|(name, ..)| name.replacen("past_key_values", "present", 1)).collect();
-        let inputs =
-            ["input_ids", "attention_mask"].into_iter().map(String::from).chain(past.into_iter().map(|p| p.0)).collect();
+        let inputs = ["input_ids", "attention_mask"]
+            .into_iter()
+            .map(String::from)
+            .chain(past.into_iter().map(|p| p.0))
+            .collect();
         Ok(Self { session, inputs, outputs, heads, dim })
     }
 
@@ -129,5 +132,4 @@ impl Graph {
             .collect::<Result<_, StepError>>()?;
         Ok(Cache { tensors, rows, width })
     }
-
 }

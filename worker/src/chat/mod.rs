@@ -22,7 +22,7 @@ use std::{
 };
 use template::{ChatTemplate, TokenizerConfig};
 use tokenizers::Tokenizer;
-use tokio::sync::{mpsc};
+use tokio::sync::mpsc;
 use waybill_protocol::{
     ArtifactId,
     frame::{Fault, FaultCode, Finish},
@@ -70,7 +70,10 @@ pub struct ChatRequest {
 #[derive(Debug, Clone, PartialEq)]
 pub enum ChatEvent {
     /// `tokens` were generated since the last event. Never splits a UTF-8 sequence; may be empty text.
-    Text { text: String, tokens: u32 },
+    Text {
+        text: String,
+        tokens: u32,
+    },
     Done(ChatDone),
     Failed(Fault),
 }
@@ -161,14 +164,16 @@ impl ChatEngine {
             serde_json::from_slice(&model::read(&path)?).map_err(|e| ModelError::malformed(&path, e))?;
         let opened = model::open(spec, environment, options.threads)?;
         let tokenizer = Arc::new(opened.tokenizer);
-        let end = [config.eos_token.as_str(), "<|endoftext|>"].iter().filter_map(|t| tokenizer.token_to_id(t)).collect();
+        let end =
+            [config.eos_token.as_str(), "<|endoftext|>"].iter().filter_map(|t| tokenizer.token_to_id(t)).collect();
         let template = ChatTemplate::new(config.chat_template).map_err(|e| ModelError::malformed(&path, e))?;
         let graph = graph::Graph::new(opened.session)
             .map_err(|reason| ModelError::malformed(&spec.folder.join("model.onnx"), reason))?;
         let context = spec.max_tokens.map_or(config.model_max_length, |limit| limit.min(config.model_max_length));
         let (submissions, inbox) = mpsc::channel(QUEUE);
         let load = Arc::new(Load::default());
-        let decoder = decode::Decoder { graph, tokenizer: tokenizer.clone(), end, context, options, load: load.clone() };
+        let decoder =
+            decode::Decoder { graph, tokenizer: tokenizer.clone(), end, context, options, load: load.clone() };
         let thread = std::thread::Builder::new()
             .name(format!("chat-{}", spec.name))
             .spawn(move || decoder.run(inbox))
@@ -224,15 +229,20 @@ impl ChatEngine {
     }
 
     fn too_long(&self, size: String) -> Fault {
-        let detail =
-            format!("the model's context is {} tokens, but the messages have {size} and leave no room for an answer", self.context);
+        let detail = format!(
+            "the model's context is {} tokens, but the messages have {size} and leave no room for an answer",
+            self.context
+        );
         Fault::new(FaultCode::ContextExceeded, detail)
     }
 
     /// Starts a generation; `slot` is released when the engine has dropped the sequence.
     pub fn generate(&self, request: ChatRequest, slot: Option<Slot>) -> Result<Generation, Fault> {
         if request.prompt.is_empty() || request.max_tokens == 0 || request.stop.iter().any(String::is_empty) {
-            return Err(Fault::new(FaultCode::BadInput, "a prompt, max_tokens and non-empty stop strings are required"));
+            return Err(Fault::new(
+                FaultCode::BadInput,
+                "a prompt, max_tokens and non-empty stop strings are required",
+            ));
         }
         if request.prompt.len() >= self.context as usize {
             return Err(self.too_long(format!("{} tokens", request.prompt.len())));
@@ -240,7 +250,8 @@ impl ChatEngine {
         // Room for every event there can be, so that the decode loop never waits for a slow consumer.
         let (events, receiver) = mpsc::channel(self.context as usize + 2);
         let submission = Submission { request, events, submitted: Instant::now(), _slot: slot };
-        let busy = || Fault { retry_after_ms: Some(1_000), ..Fault::new(FaultCode::Busy, "the engine's queue is full") };
+        let busy =
+            || Fault { retry_after_ms: Some(1_000), ..Fault::new(FaultCode::Busy, "the engine's queue is full") };
         self.submissions.as_ref().ok_or_else(busy)?.try_send(submission).map_err(|_| busy())?;
         Ok(Generation { events: receiver, next: None })
     }

@@ -214,7 +214,8 @@ mod tests {
 
     #[test]
     fn penalties_push_repeated_tokens_down() {
-        let mut sampler = Sampler::new(Sampling { frequency_penalty: 0.5, presence_penalty: 0.2, ..Sampling::greedy() });
+        let mut sampler =
+            Sampler::new(Sampling { frequency_penalty: 0.5, presence_penalty: 0.2, ..Sampling::greedy() });
         let logits = [1.0, 0.5, 0.0];
         // 1.0 → 0.3 after one occurrence; 0.5 → -0.2; then 0.3 wins again and falls to -0.2.
         assert_eq!((0..3).map(|_| draw(&mut sampler, &logits)).collect::<Vec<_>>(), [0, 1, 0]);

@@ -41,7 +41,8 @@ async fn generate(engine: &ChatEngine, request: ChatRequest) -> (String, ChatDon
 #[tokio::test]
 async fn smollm2_answers_a_question() {
     let Some(engine) = smollm2() else { return };
-    let (text, done) = generate(&engine, ask(&engine, "What is the capital of France? Answer in one sentence.", 40)).await;
+    let (text, done) =
+        generate(&engine, ask(&engine, "What is the capital of France? Answer in one sentence.", 40)).await;
     assert!(text.contains("Paris"), "{text:?}");
     assert_eq!(done.finish, Finish::Stop, "it ends by itself: {text:?}");
 }

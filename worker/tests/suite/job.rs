@@ -27,7 +27,9 @@ async fn refusal(worker: &std::sync::Arc<Worker>, job: Job) -> FaultCode {
 
 fn receipt(events: &[EventKind]) -> Receipt {
     match events.last() {
-        Some(EventKind::Closed(closed)) => SignedReceipt::verify_worker(&closed.receipt, &closed.worker_signature).unwrap(),
+        Some(EventKind::Closed(closed)) => {
+            SignedReceipt::verify_worker(&closed.receipt, &closed.worker_signature).unwrap()
+        }
         other => panic!("{other:?}"),
     }
 }

@@ -68,8 +68,7 @@ async fn turn(upgraded: Upgraded) -> SendRequest<Full<Bytes>> {
 }
 
 async fn call(client: &mut SendRequest<Full<Bytes>>, method: Method, path: &str, body: Vec<u8>) -> Response<Incoming> {
-    let request =
-        Request::builder().method(method).uri(format!("http://worker{path}")).body(Full::from(body)).unwrap();
+    let request = Request::builder().method(method).uri(format!("http://worker{path}")).body(Full::from(body)).unwrap();
     client.send_request(request).await.unwrap()
 }
 
