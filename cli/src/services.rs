@@ -202,6 +202,7 @@ impl Running {
         });
     }
 
+    /// `sole`: no other process uses this key, so that what a crashed one held is free at once.
     #[allow(clippy::too_many_arguments, reason = "each is a distinct part that the gateway stands on")]
     pub async fn gateway(
         &mut self,
@@ -212,6 +213,7 @@ impl Running {
         store: &Store,
         hub: Arc<dyn Hub>,
         dispatch: Arc<dyn Dispatch>,
+        sole: bool,
     ) -> anyhow::Result<SocketAddr> {
         let wallet = WalletId(key.pubkey().to_bytes());
         let instance = instance()?;
@@ -221,7 +223,8 @@ impl Running {
         let market = ChainMarket::new(catalogue.clone(), VIEW_MAX_AGE).context("the chain was not read yet")?;
         let deps = GatewayDeps { store: store.clone(), ledger, hub, market: Arc::new(market), dispatch };
         let stop = CancellationToken::new();
-        let gateway = Gateway::start(GatewayConfig::new(listen, key, pepper, instance), deps, stop.clone()).await?;
+        let config = GatewayConfig { sole, ..GatewayConfig::new(listen, key, pepper, instance) };
+        let gateway = Gateway::start(config, deps, stop.clone()).await?;
         let address = gateway.address();
         self.spawn("gateway", stop, async move {
             gateway.stopped().await;

@@ -15,6 +15,9 @@ pub struct GatewayConfig {
     pub pepper: Pepper,
     /// Names this process among those that share the key, for leases.
     pub instance: String,
+    /// No other process uses this key: what a crashed one held is taken over at the start, and charge notes need not wait
+    /// for its leases to end. Never for replicas.
+    pub sole: bool,
     pub limits: Limits,
     pub times: Times,
 }
@@ -57,7 +60,7 @@ pub struct Times {
 
 impl GatewayConfig {
     pub fn new(listen: SocketAddr, key: Arc<Keypair>, pepper: Pepper, instance: impl Into<String>) -> Self {
-        Self { listen, key, pepper, instance: instance.into(), limits: Limits::default(), times: Times::default() }
+        Self { listen, key, pepper, instance: instance.into(), sole: false, limits: Limits::default(), times: Times::default() }
     }
 }
 

@@ -87,6 +87,11 @@ impl Gateway {
         telemetry::prometheus();
         let GatewayDeps { store, ledger, hub, market, dispatch } = deps;
         let wallet = WalletId(config.key.pubkey().to_bytes());
+        if config.sole
+            && let Err(error) = ledger.take_over_nonces().await
+        {
+            tracing::warn!(%error, "what an earlier process held was not taken over; it expires");
+        }
         let tasks = TaskTracker::new();
         let credit = Credit::new(wallet, market.clone(), store.clone(), ledger.clone(), hub, tasks.clone());
         let keys = KeyCache::new(config.times.key_cache, config.limits.cached_keys, config.limits.requests_per_key);

@@ -358,6 +358,25 @@ async fn notes_follow_the_charges() {
 }
 
 #[tokio::test]
+async fn the_notes_of_a_sole_gateway_do_not_wait_for_what_a_crashed_one_held() {
+    for sole in [false, true] {
+        let h = Harness::start().await;
+        // The first process holds the nonces after this one, and is never heard of again.
+        assert_eq!(h.post("/v1/chat/completions", &hello()).await.status(), 200);
+        let shutdown = tokio_util::sync::CancellationToken::new();
+        let successor = h.successor(sole, shutdown.clone()).await;
+        let url = format!("http://{}/v1/chat/completions", successor.address());
+        let body = serde_json::to_vec(&hello()).unwrap();
+        let response = h.http.post(url).bearer_auth(&h.api_key).body(body).send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        shutdown.cancel();
+        successor.stopped().await; // signs what is issuable
+        let notes = h.store.notes_after(CHANNEL, 0, 10).await.unwrap();
+        assert_eq!(notes.len(), if sole { 2 } else { 1 }, "sole: {sole}");
+    }
+}
+
+#[tokio::test]
 async fn garbage_from_a_worker_costs_the_consumer_nothing() {
     let h = Harness::start().await;
     for garbage in Garbage::ALL {

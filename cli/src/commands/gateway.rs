@@ -32,6 +32,9 @@ pub struct GatewayArgs {
     /// File with the secret under which API keys are hashed; made at the first start
     #[arg(long, env = "WAYBILL_PEPPER", value_name = "FILE")]
     pepper: PathBuf,
+    /// This is the only process with this key: take over at once what a crashed one held. Never with replicas
+    #[arg(long)]
+    sole: bool,
     /// Seconds between two readings of the chain
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=60))]
     refresh: u64,
@@ -54,7 +57,7 @@ pub async fn run(args: GatewayArgs, context: &Context) -> anyhow::Result<()> {
     running.watch_catalogue(catalogue.clone(), Duration::from_secs(args.refresh));
     let dispatch = Arc::new(RemoteScheduler::new(&args.scheduler).context("--scheduler")?);
     let pepper = services::read_or_make_pepper(&args.pepper)?;
-    let address = running.gateway(args.listen, key.clone(), pepper, &catalogue, &store, hub, dispatch).await?;
+    let address = running.gateway(args.listen, key.clone(), pepper, &catalogue, &store, hub, dispatch, args.sole).await?;
     let ready = Ready { gateway: format!("http://{address}"), wallet: key.pubkey().to_string() };
     output::print(context.json, &ready, |ready| format!("gateway {} listens on {}", ready.wallet, ready.gateway))?;
     services::until_told(running, &signals).await

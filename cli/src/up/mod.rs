@@ -182,7 +182,7 @@ async fn start(args: &UpArgs, folder: &Folder, progress: &Progress, stop: &Cance
         .context("starting the scheduler")?;
     running.settlement(&catalogue, &store, gateway_key.clone());
     let gateway = running
-        .gateway(local(args.port), gateway_key, folder.pepper()?, &catalogue, &store, hub, scheduler.dispatch.clone())
+        .gateway(local(args.port), gateway_key, folder.pepper()?, &catalogue, &store, hub, scheduler.dispatch.clone(), true)
         .await
         .context("starting the gateway")?;
 

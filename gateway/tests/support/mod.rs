@@ -496,6 +496,24 @@ impl Harness {
         }
     }
 
+    /// The next process of this gateway on the same database, the first one having crashed.
+    pub async fn successor(&self, sole: bool, shutdown: CancellationToken) -> Gateway {
+        let wallet = self.market.gateway;
+        let (ledger, _task) = Ledger::start(self.store.clone(), LedgerConfig::new(wallet, "successor"), self.ledger_stop.clone());
+        let local = "127.0.0.1:0".parse().unwrap();
+        let mut config = GatewayConfig::new(local, self.key.clone(), self.pepper.clone(), "successor");
+        config.times.drain_notice = Duration::ZERO;
+        config.sole = sole;
+        let deps = GatewayDeps {
+            store: self.store.clone(),
+            ledger,
+            hub: Arc::new(LocalHub::new("successor")),
+            market: self.market.clone(),
+            dispatch: self.workers.clone(),
+        };
+        Gateway::start(config, deps, shutdown).await.unwrap()
+    }
+
     /// Another key of the same channel.
     pub async fn new_key(&self, limit_nc: Option<u64>) -> SecretKey {
         let terms = KeyTerms { channel: CHANNEL, label: "another".into(), limit_nc };
