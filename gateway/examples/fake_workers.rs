@@ -12,7 +12,10 @@ use tokio::io::{AsyncReadExt, stdin};
 async fn main() {
     let harness = Harness::start().await;
     let broke = harness.new_key(Some(0)).await;
-    println!("{}", serde_json::json!({"gateway": harness.url, "api_key": harness.api_key, "spent_key": broke.reveal()}));
+    println!(
+        "{}",
+        serde_json::json!({"gateway": harness.url, "api_key": harness.api_key, "spent_key": broke.reveal()})
+    );
     let _ = stdin().read_to_end(&mut Vec::new()).await;
     harness.stop().await;
 }

@@ -86,7 +86,12 @@ fn fields(receipt: &Receipt) -> Value {
 
 /// Where a receipt and its line stand in their batch, and the siblings that lead to the two roots posted on chain.
 async fn inclusion(app: &App, id: BatchId, leaf: u32) -> Result<Value, ApiError> {
-    let batch = app.store.batch(id).await.map_err(ApiError::unavailable)?.ok_or_else(|| ApiError::internal("a leaf without its batch"))?;
+    let batch = app
+        .store
+        .batch(id)
+        .await
+        .map_err(ApiError::unavailable)?
+        .ok_or_else(|| ApiError::internal("a leaf without its batch"))?;
     let leaves = app.store.receipt_leaves(id).await.map_err(ApiError::unavailable)?;
     let lines = app.store.batch_lines(id).await.map_err(ApiError::unavailable)?;
     let covers = |line: Line| leaf.checked_sub(line.first_receipt).is_some_and(|place| place < line.n_receipts);
@@ -131,7 +136,8 @@ pub(crate) async fn notes(
     Path(id): Path<String>,
     uri: Uri,
 ) -> Result<Json<Value>, ApiError> {
-    let channel: ChannelId = id.parse().map_err(|e| ApiError::of(Kind::InvalidValue, "id", format!("Invalid channel: {e}.")))?;
+    let channel: ChannelId =
+        id.parse().map_err(|e| ApiError::of(Kind::InvalidValue, "id", format!("Invalid channel: {e}.")))?;
     if channel != caller.key.channel {
         return Err(ApiError::of(Kind::Forbidden, "id", "This API key belongs to another channel."));
     }
@@ -148,7 +154,10 @@ pub(crate) async fn notes(
 fn after(query: &str) -> Result<u64, ApiError> {
     let mut after = 0;
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let number = pair.strip_prefix("after=").and_then(|value| value.parse::<u64>().ok()).filter(|n| i64::try_from(*n).is_ok());
+        let number = pair
+            .strip_prefix("after=")
+            .and_then(|value| value.parse::<u64>().ok())
+            .filter(|n| i64::try_from(*n).is_ok());
         after = number.ok_or_else(|| {
             ApiError::of(Kind::InvalidValue, "after", "The query has one parameter, 'after', a nonce of at least 0.")
         })?;
@@ -157,7 +166,10 @@ fn after(query: &str) -> Result<u64, ApiError> {
 }
 
 /// `GET /v1/usage`: the channel's totals, and those of this key.
-pub(crate) async fn usage(State(app): State<Arc<App>>, Extension(caller): Extension<Caller>) -> Result<Json<Value>, ApiError> {
+pub(crate) async fn usage(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Json<Value>, ApiError> {
     let channel = caller.key.channel;
     let (free_nc, charged_nc) = app.credit.standing(channel).await.map_err(|error| match error {
         crate::credit::CreditError::NoChannel(_) => ApiError::new(Kind::InsufficientQuota, error.to_string()),

@@ -86,7 +86,11 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     middleware::wrap(routes).with_state(app)
 }
 
-async fn refuse_while_draining(State(app): State<Arc<App>>, request: Request, next: axum::middleware::Next) -> Result<Response, ApiError> {
+async fn refuse_while_draining(
+    State(app): State<Arc<App>>,
+    request: Request,
+    next: axum::middleware::Next,
+) -> Result<Response, ApiError> {
     if app.phase.get() == Phase::Draining {
         return Err(ApiError::new(Kind::Draining, "This gateway is shutting down, please try again."));
     }
@@ -189,10 +193,16 @@ async fn show_model(State(app): State<Arc<App>>, Path(id): Path<String>) -> Resu
 /// A model by its name, or by `name@digest`, which must be the digest it has now.
 fn find_model(app: &App, id: &str) -> Result<Model, ApiError> {
     let (name, digest) = id.split_once('@').map_or((id, None), |(name, digest)| (name, Some(digest)));
-    app.market.model(name).filter(|model| digest.is_none_or(|digest| digest == model.artifact.to_string())).ok_or_else(|| {
-        let id: String = id.chars().take(100).collect();
-        ApiError::of(Kind::ModelNotFound, "model", format!("The model '{id}' does not exist or you do not have access to it."))
-    })
+    app.market.model(name).filter(|model| digest.is_none_or(|digest| digest == model.artifact.to_string())).ok_or_else(
+        || {
+            let id: String = id.chars().take(100).collect();
+            ApiError::of(
+                Kind::ModelNotFound,
+                "model",
+                format!("The model '{id}' does not exist or you do not have access to it."),
+            )
+        },
+    )
 }
 
 fn require_kind(model: &Model, kind: ModelKind, route: &str) -> Result<(), ApiError> {
@@ -293,7 +303,12 @@ type Whole<O> = (HeaderMap, O, Finish, Settled);
 
 /// Runs a call whose answer leaves as a whole. Nothing has left when its line turns out to be broken, so it may run once
 /// more, as a new order; the first one costs nothing.
-async fn whole<O: Output>(app: &Arc<App>, caller: &Caller, call: Call, output: impl Fn() -> O) -> Result<Whole<O>, ApiError> {
+async fn whole<O: Output>(
+    app: &Arc<App>,
+    caller: &Caller,
+    call: Call,
+    output: impl Fn() -> O,
+) -> Result<Whole<O>, ApiError> {
     match collect(app, caller, call.clone(), output()).await {
         Err(Unsettled::LineBroken(error)) => {
             tracing::info!(request = %call.request_id, %error, "an answer whose line was broken is produced again");

@@ -50,12 +50,20 @@ impl KeyCache {
     }
 
     /// The key behind a secret, or none. Asks the database at most once per key and lifetime of a verdict.
-    pub async fn find(&self, store: &Store, secret: &SecretKey, hash: [u8; 32]) -> Result<Option<Arc<Key>>, StoreError> {
+    pub async fn find(
+        &self,
+        store: &Store,
+        secret: &SecretKey,
+        hash: [u8; 32],
+    ) -> Result<Option<Arc<Key>>, StoreError> {
         let known = match self.lookup(&hash) {
             (Some(verdict), true) => return Ok(verdict),
             (known, _) => known.flatten(),
         };
-        let row = store.api_key(&secret.public_id).await?.filter(|row| row.revoked_ms.is_none() && same_hash(&row.hash, &hash));
+        let row = store
+            .api_key(&secret.public_id)
+            .await?
+            .filter(|row| row.revoked_ms.is_none() && same_hash(&row.hash, &hash));
         let key = row.map(|row| {
             // The old entry's counters go on: requests are open on them.
             let key = known.filter(|key| key.channel == row.channel).unwrap_or_else(|| {
@@ -109,7 +117,8 @@ pub async fn require_key(State(app): State<Arc<App>>, mut request: Request, next
 
 fn bearer(headers: &HeaderMap) -> Result<SecretKey, ApiError> {
     let Some(value) = headers.get(AUTHORIZATION) else {
-        let message = "You didn't provide an API key. Provide it in an Authorization header: 'Authorization: Bearer YOUR_KEY'.";
+        let message =
+            "You didn't provide an API key. Provide it in an Authorization header: 'Authorization: Bearer YOUR_KEY'.";
         return Err(ApiError::new(Kind::InvalidKey, message));
     };
     let token = value.to_str().ok().and_then(|value| {

@@ -29,7 +29,9 @@ pub async fn read(request: Request, limit: usize, time: Duration) -> Result<Byte
             let _ = tokio::time::timeout(DISCARD_TIME, discard(&mut body)).await;
             Err(too_large(limit))
         }
-        Ok(Err(error)) => Err(ApiError::new(Kind::InvalidJson, format!("The request body could not be read: {error}."))),
+        Ok(Err(error)) => {
+            Err(ApiError::new(Kind::InvalidJson, format!("The request body could not be read: {error}.")))
+        }
         Err(_) => Err(ApiError::new(Kind::SlowRequest, "The request body did not arrive in time.")),
     }
 }

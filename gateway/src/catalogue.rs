@@ -58,7 +58,10 @@ impl Market for ChainMarket {
     }
 
     fn now_ms(&self) -> u64 {
-        let machine = || u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis()).unwrap_or(u64::MAX);
+        let machine = || {
+            u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis())
+                .unwrap_or(u64::MAX)
+        };
         self.catalogue.view().map_or_else(machine, |view| u64::try_from(view.now_ms()).unwrap_or(0))
     }
 
@@ -77,7 +80,8 @@ fn sold(view: &View, model: &catalogue::Model) -> Option<Model> {
     };
     let pricing_epoch = view.pricing_epoch();
     let price = |epoch| stage.snapshot(epoch).map(|snapshot| snapshot.price_nc);
-    let quote = price(pricing_epoch).map(|per_1k| Quote { per_1k, pricing_epoch, next_per_1k: price(pricing_epoch + 1) });
+    let quote =
+        price(pricing_epoch).map(|per_1k| Quote { per_1k, pricing_epoch, next_per_1k: price(pricing_epoch + 1) });
     Some(Model {
         name: model.name.clone(),
         kind,

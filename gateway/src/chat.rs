@@ -134,7 +134,8 @@ impl ChatRequest {
             None => DEFAULT_MAX_TOKENS.min(context),
             Some(tokens) if tokens <= context => tokens,
             Some(tokens) => {
-                let message = format!("max_tokens is too large: {tokens}. The context of '{}' has {context} tokens.", model.name);
+                let message =
+                    format!("max_tokens is too large: {tokens}. The context of '{}' has {context} tokens.", model.name);
                 return Err(ApiError::of(Kind::InvalidValue, "max_tokens", message));
             }
         };
@@ -155,7 +156,8 @@ pub(crate) fn model_name(object: &Object<'_>) -> Result<String, ApiError> {
 /// The request's routing wishes.
 pub(crate) fn route_wish(object: &Object<'_>) -> Result<RouteWish, ApiError> {
     let Some(raw) = object.get("route") else { return Ok(RouteWish::default()) };
-    serde_json::from_str(raw.get()).map_err(|e| ApiError::of(Kind::InvalidValue, "route", format!("Invalid 'route': {e}.")))
+    serde_json::from_str(raw.get())
+        .map_err(|e| ApiError::of(Kind::InvalidValue, "route", format!("Invalid 'route': {e}.")))
 }
 
 fn messages(object: &Object<'_>) -> Result<Vec<Turn>, ApiError> {
@@ -163,7 +165,10 @@ fn messages(object: &Object<'_>) -> Result<Vec<Turn>, ApiError> {
     let messages: Vec<&RawValue> = json::list(raw, MAX_MESSAGES).map_err(|e| {
         let message = match e {
             ListError::TooLong => format!("'messages' has more than {MAX_MESSAGES} elements."),
-            ListError::Element => format!("Invalid type for 'messages': expected an array of objects, but got {} instead.", json::describe(raw)),
+            ListError::Element => format!(
+                "Invalid type for 'messages': expected an array of objects, but got {} instead.",
+                json::describe(raw)
+            ),
         };
         ApiError::of(Kind::InvalidValue, "messages", message)
     })?;
@@ -186,7 +191,8 @@ fn turn(raw: &RawValue, path: &str) -> Result<Turn, ApiError> {
             return Err(ApiError::of(Kind::UnsupportedValue, message.at("role"), text));
         }
         _ => {
-            let text = format!("Invalid value for '{}': expected system, developer, user or assistant.", message.at("role"));
+            let text =
+                format!("Invalid value for '{}': expected system, developer, user or assistant.", message.at("role"));
             return Err(ApiError::of(Kind::InvalidValue, message.at("role"), text));
         }
     };
@@ -204,8 +210,13 @@ fn turn(raw: &RawValue, path: &str) -> Result<Turn, ApiError> {
 
 /// The texts of an array of content parts, one line each.
 fn text_parts(raw: &RawValue, path: &str) -> Result<String, ApiError> {
-    let parts: Vec<&RawValue> = json::list(raw, MAX_PARTS)
-        .map_err(|_| ApiError::of(Kind::InvalidValue, path, format!("'{path}' must be a string or at most {MAX_PARTS} content parts.")))?;
+    let parts: Vec<&RawValue> = json::list(raw, MAX_PARTS).map_err(|_| {
+        ApiError::of(
+            Kind::InvalidValue,
+            path,
+            format!("'{path}' must be a string or at most {MAX_PARTS} content parts."),
+        )
+    })?;
     let texts: Result<Vec<String>, ApiError> = parts
         .iter()
         .enumerate()
@@ -219,7 +230,8 @@ fn text_parts(raw: &RawValue, path: &str) -> Result<String, ApiError> {
                 }
                 kind => {
                     let kind = kind.unwrap_or_default().chars().take(40).collect::<String>();
-                    let text = format!("Unsupported value: content parts of type '{kind}' are not supported by this model.");
+                    let text =
+                        format!("Unsupported value: content parts of type '{kind}' are not supported by this model.");
                     Err(ApiError::of(Kind::UnsupportedValue, part.at("type"), text))
                 }
             }
@@ -229,7 +241,13 @@ fn text_parts(raw: &RawValue, path: &str) -> Result<String, ApiError> {
 }
 
 fn stops(object: &Object<'_>) -> Result<Vec<String>, ApiError> {
-    let invalid = || ApiError::of(Kind::InvalidValue, "stop", format!("'stop' must be a string or an array of at most {MAX_STOPS} strings, none empty."));
+    let invalid = || {
+        ApiError::of(
+            Kind::InvalidValue,
+            "stop",
+            format!("'stop' must be a string or an array of at most {MAX_STOPS} strings, none empty."),
+        )
+    };
     let stops = match object.get("stop") {
         None => Vec::new(),
         Some(raw) if raw.get().starts_with('[') => json::list(raw, MAX_STOPS).map_err(|_| invalid())?,
@@ -401,8 +419,11 @@ mod tests {
     #[test]
     fn text_parts_equal_a_string() {
         let parts = json!([{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]);
-        let request = parse(json!({"messages": [{"role": "developer", "content": "s"}, {"role": "user", "content": parts}]})).unwrap();
-        let turns: Vec<(&str, &str)> = request.chat.turns.iter().map(|t| (t.role.as_str(), t.content.as_str())).collect();
+        let request =
+            parse(json!({"messages": [{"role": "developer", "content": "s"}, {"role": "user", "content": parts}]}))
+                .unwrap();
+        let turns: Vec<(&str, &str)> =
+            request.chat.turns.iter().map(|t| (t.role.as_str(), t.content.as_str())).collect();
         assert_eq!(turns, [("system", "s"), ("user", "a\nb")]);
     }
 

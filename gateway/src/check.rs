@@ -111,7 +111,8 @@ pub fn receipt(
     let line = line_key(&e.container.0, e.stage, &e.worker.0, &e.referrer.0);
     let epoch = receipt.t_end_ms / 1000 / u64::from(e.epoch_s.max(1));
     // An answer is counted in units exactly when there is one; a model may end at once, having produced nothing.
-    let units_out_fit = receipt.units_out <= e.max_units_out && (receipt.units_out > 0 || !produced || e.max_units_out == 0);
+    let units_out_fit =
+        receipt.units_out <= e.max_units_out && (receipt.units_out > 0 || !produced || e.max_units_out == 0);
     let checks = [
         (receipt.domain == e.domain, Breach::Domain),
         (receipt.gateway == e.gateway.0, Breach::Gateway),
@@ -270,7 +271,8 @@ mod tests {
             let e = expected(&worker);
             Expected { pricing_epoch: e.pricing_epoch - 1, next_price_per_1k: next, ..e }
         };
-        let priced = |e: &Expected, price_nc| verdict(&worker, e, &Receipt { price_nc, cum_nc: 1000, ..good(e) }).is_ok();
+        let priced =
+            |e: &Expected, price_nc| verdict(&worker, e, &Receipt { price_nc, cum_nc: 1000, ..good(e) }).is_ok();
         assert!(priced(&quoted_before(Some(500)), 50));
         assert!(!priced(&quoted_before(Some(500)), 100));
         assert!(priced(&quoted_before(Some(2000)), 100));

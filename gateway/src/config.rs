@@ -60,7 +60,15 @@ pub struct Times {
 
 impl GatewayConfig {
     pub fn new(listen: SocketAddr, key: Arc<Keypair>, pepper: Pepper, instance: impl Into<String>) -> Self {
-        Self { listen, key, pepper, instance: instance.into(), sole: false, limits: Limits::default(), times: Times::default() }
+        Self {
+            listen,
+            key,
+            pepper,
+            instance: instance.into(),
+            sole: false,
+            limits: Limits::default(),
+            times: Times::default(),
+        }
     }
 }
 

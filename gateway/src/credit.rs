@@ -162,7 +162,12 @@ impl Credit {
     }
 
     /// Claims `amount_nc` of the channel's free credit and the next nonce.
-    pub async fn reserve(self: &Arc<Self>, channel: ChannelId, key: &Arc<KeyBudget>, amount_nc: u64) -> Result<Reservation, CreditError> {
+    pub async fn reserve(
+        self: &Arc<Self>,
+        channel: ChannelId,
+        key: &Arc<KeyBudget>,
+        amount_nc: u64,
+    ) -> Result<Reservation, CreditError> {
         let account = lock(&self.accounts)
             .entry(channel)
             .or_insert_with(|| {

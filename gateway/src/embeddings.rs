@@ -51,7 +51,11 @@ impl EmbeddingsRequest {
             None | Some("float") => Encoding::Float,
             Some("base64") => Encoding::Base64,
             Some(_) => {
-                return Err(ApiError::of(Kind::InvalidValue, "encoding_format", "'encoding_format' must be 'float' or 'base64'."));
+                return Err(ApiError::of(
+                    Kind::InvalidValue,
+                    "encoding_format",
+                    "'encoding_format' must be 'float' or 'base64'.",
+                ));
             }
         };
         let items = items(object.require("input")?)?;
@@ -70,16 +74,23 @@ impl EmbeddingsRequest {
 /// `input` is a text, a list of texts, a list of tokens, or a list of such lists.
 fn items(raw: &RawValue) -> Result<Vec<EmbedItem>, ApiError> {
     let invalid = |why: &str| ApiError::of(Kind::InvalidValue, "input", format!("Invalid 'input': {why}."));
-    let too_many = |_| invalid(&format!("expected at most {MAX_ITEMS} strings or token arrays, or one array of at most {MAX_TOKENS_PER_ITEM} tokens"));
+    let too_many = |_| {
+        invalid(&format!(
+            "expected at most {MAX_ITEMS} strings or token arrays, or one array of at most {MAX_TOKENS_PER_ITEM} tokens"
+        ))
+    };
     let text = |text: String| EmbedItem { text, tokens: Vec::new() };
     let tokens = |tokens: Vec<u32>| EmbedItem { text: String::new(), tokens };
-    let first = raw.get().strip_prefix('[').map(|rest| rest.trim_start().as_bytes().first().copied().unwrap_or_default());
+    let first =
+        raw.get().strip_prefix('[').map(|rest| rest.trim_start().as_bytes().first().copied().unwrap_or_default());
     let items: Vec<EmbedItem> = match first {
         None => vec![text(serde_json::from_str(raw.get()).map_err(|_| invalid("expected a string or an array"))?)],
         Some(b'"') => json::list(raw, MAX_ITEMS).map_err(too_many)?.into_iter().map(text).collect(),
         Some(b'[') => {
             let rows: Vec<&RawValue> = json::list(raw, MAX_ITEMS).map_err(too_many)?;
-            rows.into_iter().map(|row| json::list(row, MAX_TOKENS_PER_ITEM).map(tokens).map_err(too_many)).collect::<Result<_, _>>()?
+            rows.into_iter()
+                .map(|row| json::list(row, MAX_TOKENS_PER_ITEM).map(tokens).map_err(too_many))
+                .collect::<Result<_, _>>()?
         }
         Some(b']') => return Err(invalid("the array is empty")),
         Some(_) => vec![tokens(json::list(raw, MAX_TOKENS_PER_ITEM).map_err(too_many)?)],
@@ -129,7 +140,12 @@ pub fn render(model: &str, rows: &[u8], dims: usize, encoding: Encoding, units_i
         .enumerate()
         .map(|(index, row)| Embedding { object: "embedding", index, embedding: values(row) })
         .collect();
-    to_json(&List { object: "list", data, model, usage: EmbeddingUsage { prompt_tokens: units_in, total_tokens: units_in } })
+    to_json(&List {
+        object: "list",
+        data,
+        model,
+        usage: EmbeddingUsage { prompt_tokens: units_in, total_tokens: units_in },
+    })
 }
 
 /// f32 values of little-endian bytes.
@@ -144,7 +160,8 @@ mod tests {
     use serde_json::{Value, json};
 
     fn parse(input: Value) -> Result<Vec<EmbedItem>, ApiError> {
-        EmbeddingsRequest::parse(&serde_json::to_vec(&json!({"model": "m", "input": input})).unwrap()).map(|r| r.embed.items)
+        EmbeddingsRequest::parse(&serde_json::to_vec(&json!({"model": "m", "input": input})).unwrap())
+            .map(|r| r.embed.items)
     }
 
     #[test]
@@ -160,7 +177,18 @@ mod tests {
     #[test]
     fn every_other_input_is_refused() {
         let many: Vec<&str> = vec!["x"; MAX_ITEMS + 1];
-        for input in [json!(5), json!({}), json!([]), json!(""), json!(["a", ""]), json!([-1]), json!([1.5]), json!([[1], []]), json!(["a", 1]), json!(many)] {
+        for input in [
+            json!(5),
+            json!({}),
+            json!([]),
+            json!(""),
+            json!(["a", ""]),
+            json!([-1]),
+            json!([1.5]),
+            json!([[1], []]),
+            json!(["a", 1]),
+            json!(many),
+        ] {
             assert_eq!(parse(input.clone()).expect_err("refused").param.as_deref(), Some("input"), "{input}");
         }
     }

@@ -174,7 +174,9 @@ impl ApiError {
     pub fn from_fault(fault: &Fault) -> Self {
         let wait = fault.retry_after_ms.map(|ms| Duration::from_millis(ms.into()));
         let error = match fault.code() {
-            FaultCode::BadInput => Self::new(Kind::InvalidValue, format!("The model refused the input: {}", fault.detail)),
+            FaultCode::BadInput => {
+                Self::new(Kind::InvalidValue, format!("The model refused the input: {}", fault.detail))
+            }
             FaultCode::ContextExceeded => Self::of(Kind::ContextExceeded, "messages", fault.detail.clone()),
             FaultCode::PastDeadline => Self::new(Kind::UpstreamTimeout, "No worker answered in time."),
             FaultCode::Busy | FaultCode::UnknownModel => {

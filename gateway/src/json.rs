@@ -53,8 +53,12 @@ impl<'a> Object<'a> {
         let read = scan.deserialize_into(&mut json).and_then(|()| json.end());
         if let Err(error) = read {
             return Err(match (error.classify(), scan.current, path.strip_suffix('.')) {
-                (Category::Data, _, None) => ApiError::new(Kind::InvalidJson, "The request body must be a JSON object."),
-                (Category::Data, _, Some(place)) => ApiError::of(Kind::InvalidValue, place, format!("'{place}' must be an object.")),
+                (Category::Data, _, None) => {
+                    ApiError::new(Kind::InvalidJson, "The request body must be a JSON object.")
+                }
+                (Category::Data, _, Some(place)) => {
+                    ApiError::of(Kind::InvalidValue, place, format!("'{place}' must be an object."))
+                }
                 (_, field, _) => {
                     let message = match not_a_number(text, &error) {
                         Some(word) => format!("{word} is not a JSON number."),
@@ -110,7 +114,9 @@ impl<'a> Object<'a> {
         }
         // A literal beyond f64 does not parse; it is out of any range.
         match raw.get().parse::<f64>() {
-            Ok(value) if f64::from(*range.start()) <= value && value <= f64::from(*range.end()) => Ok(Some(value as f32)),
+            Ok(value) if f64::from(*range.start()) <= value && value <= f64::from(*range.end()) => {
+                Ok(Some(value as f32))
+            }
             _ => Err(self.outside(name, raw, range.start(), range.end())),
         }
     }
@@ -128,7 +134,9 @@ impl<'a> Object<'a> {
     }
 
     fn typed<T: Deserialize<'a>>(&self, name: &str, expected: &str) -> Result<Option<T>, ApiError> {
-        self.get(name).map(|raw| serde_json::from_str(raw.get()).map_err(|_| self.wrong(name, expected, raw))).transpose()
+        self.get(name)
+            .map(|raw| serde_json::from_str(raw.get()).map_err(|_| self.wrong(name, expected, raw)))
+            .transpose()
     }
 
     fn wrong(&self, name: &str, expected: &str, raw: &RawValue) -> ApiError {
@@ -151,7 +159,9 @@ impl<'a> Object<'a> {
         let at = self.at(name);
         let message = match served {
             [] => format!("Unsupported parameter: '{at}' is not supported by this model."),
-            _ => format!("Unsupported value: '{at}' does not support {}; supported: {}.", short(raw), served.join(", ")),
+            _ => {
+                format!("Unsupported value: '{at}' does not support {}; supported: {}.", short(raw), served.join(", "))
+            }
         };
         Err(ApiError::of(Kind::UnsupportedValue, at, message))
     }
@@ -293,8 +303,13 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const SCHEMA: Schema =
-        &[("t", Rule::Read), ("n", Rule::Only(&["1"])), ("user", Rule::Ignored), ("tools", Rule::Only(&[])), ("f", Rule::Only(&[r#"{"type":"text"}"#]))];
+    const SCHEMA: Schema = &[
+        ("t", Rule::Read),
+        ("n", Rule::Only(&["1"])),
+        ("user", Rule::Ignored),
+        ("tools", Rule::Only(&[])),
+        ("f", Rule::Only(&[r#"{"type":"text"}"#])),
+    ];
 
     fn fails(body: &str) -> ApiError {
         match Object::body(body.as_bytes(), SCHEMA) {

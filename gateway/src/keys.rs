@@ -41,7 +41,8 @@ pub struct SecretKey {
 impl SecretKey {
     /// A new random key.
     pub fn generate(rng: &mut (impl Rng + CryptoRng)) -> Self {
-        let public_id = (0..ID_CHARS).map(|_| char::from(ID_ALPHABET[rng.random_range(0..ID_ALPHABET.len())])).collect();
+        let public_id =
+            (0..ID_CHARS).map(|_| char::from(ID_ALPHABET[rng.random_range(0..ID_ALPHABET.len())])).collect();
         Self { public_id, secret: rng.random() }
     }
 
@@ -95,7 +96,14 @@ pub struct KeyTerms {
 pub async fn create(store: &Store, pepper: &Pepper, terms: KeyTerms, now_ms: u64) -> Result<SecretKey, StoreError> {
     let key = SecretKey::generate(&mut rand::rng());
     let KeyTerms { channel, label, limit_nc } = terms;
-    let row = NewApiKey { public_id: key.public_id.clone(), hash: key.hash(pepper), channel, label, created_ms: now_ms, limit_nc };
+    let row = NewApiKey {
+        public_id: key.public_id.clone(),
+        hash: key.hash(pepper),
+        channel,
+        label,
+        created_ms: now_ms,
+        limit_nc,
+    };
     store.insert_api_key(&row).await?;
     Ok(key)
 }
@@ -122,7 +130,15 @@ mod tests {
     #[test]
     fn anything_else_is_no_key() {
         let text = SecretKey::generate(&mut rand::rng()).reveal();
-        for wrong in ["", "sk-wb-", "sk-proj-abc", &text[1..], &text[..text.len() - 1], &format!("{text}A"), &text.replace("sk-wb", "SK-WB")] {
+        for wrong in [
+            "",
+            "sk-wb-",
+            "sk-proj-abc",
+            &text[1..],
+            &text[..text.len() - 1],
+            &format!("{text}A"),
+            &text.replace("sk-wb", "SK-WB"),
+        ] {
             assert_eq!(SecretKey::parse(wrong), None, "{wrong}");
         }
         // a multi-byte character across the split must not panic

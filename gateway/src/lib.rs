@@ -80,7 +80,11 @@ pub struct Gateway {
 
 impl Gateway {
     /// Listens, and serves until `shutdown` fires.
-    pub async fn start(config: GatewayConfig, deps: GatewayDeps, shutdown: CancellationToken) -> Result<Self, GatewayError> {
+    pub async fn start(
+        config: GatewayConfig,
+        deps: GatewayDeps,
+        shutdown: CancellationToken,
+    ) -> Result<Self, GatewayError> {
         let listening = |source| GatewayError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(listening)?;
         let address = listener.local_addr().map_err(listening)?;
@@ -98,7 +102,20 @@ impl Gateway {
         let notary = Notary::new(store.clone(), config.key.clone(), wallet);
         let resyncs = Resyncs::new(dispatch.clone(), tasks.clone());
         let phase = PhaseCell::default();
-        let app = Arc::new(App { config, wallet, store, ledger, market, dispatch, credit, keys, notary, resyncs, tasks, phase });
+        let app = Arc::new(App {
+            config,
+            wallet,
+            store,
+            ledger,
+            market,
+            dispatch,
+            credit,
+            keys,
+            notary,
+            resyncs,
+            tasks,
+            phase,
+        });
         let task = tokio::spawn(run_until(app.clone(), listener, shutdown));
         tracing::info!(%address, gateway = %wallet, "gateway listens");
         Ok(Self { address, app, task })

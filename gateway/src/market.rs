@@ -133,7 +133,14 @@ mod tests {
     use super::*;
 
     fn grant() -> Grant {
-        Grant { limit_nc: 100, period_s: 3600, expires: 10_000, referrer: WalletId::NONE, period_start: 1000, used_nc: 60 }
+        Grant {
+            limit_nc: 100,
+            period_s: 3600,
+            expires: 10_000,
+            referrer: WalletId::NONE,
+            period_start: 1000,
+            used_nc: 60,
+        }
     }
 
     #[test]

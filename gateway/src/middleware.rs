@@ -38,7 +38,8 @@ async fn track(mut request: Request, next: Next) -> Response {
         response.headers_mut().insert(REQUEST_ID, value);
     }
     let status = response.status();
-    metrics::counter!("waybill_http_requests_total", "route" => route, "code" => status.as_u16().to_string()).increment(1);
+    metrics::counter!("waybill_http_requests_total", "route" => route, "code" => status.as_u16().to_string())
+        .increment(1);
     metrics::histogram!("waybill_http_request_duration_seconds", "route" => route).record(arrived.elapsed());
     tracing::debug!(request = %id, route, status = status.as_u16(), "answered");
     response
@@ -52,7 +53,8 @@ fn known_route(path: &str) -> &'static str {
 /// Errors of the framework (an undecodable path, a method) are plain text: they get the shape of ours.
 fn shaped(response: Response) -> Response {
     let status = response.status();
-    let json = response.headers().get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
+    let json =
+        response.headers().get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
     if json || !(status.is_client_error() || status.is_server_error()) {
         return response;
     }

@@ -102,7 +102,8 @@ pub async fn open(app: &Arc<App>, caller: &Caller, call: Call) -> Result<Running
         return Err(ApiError::unavailable("the view of the chain is too old to take money by"));
     }
     if call.input.encoded_len() > MAX_FRAME_BYTES - JOB_OVERHEAD {
-        let message = format!("The input is too large: at most {} bytes reach a worker.", MAX_FRAME_BYTES - JOB_OVERHEAD);
+        let message =
+            format!("The input is too large: at most {} bytes reach a worker.", MAX_FRAME_BYTES - JOB_OVERHEAD);
         return Err(ApiError::new(Kind::TooLarge, message));
     }
     let model = call.model;
@@ -113,9 +114,9 @@ pub async fn open(app: &Arc<App>, caller: &Caller, call: Call) -> Result<Running
     let units = call.max_units_in.saturating_add(call.max_units_out.into());
     let max_price_nc = amount::price_nc(units, quote.per_1k).ok_or_else(|| ApiError::internal("a price beyond u64"))?;
     let channel = caller.key.channel;
-    let referrer = app.market.channel(&channel).and_then(|view| view.grant).map_or(WalletId::NONE, |grant| grant.referrer);
-    let reservation =
-        app.credit.reserve(channel, &caller.key.budget, max_price_nc).await.map_err(refused_credit)?;
+    let referrer =
+        app.market.channel(&channel).and_then(|view| view.grant).map_or(WalletId::NONE, |grant| grant.referrer);
+    let reservation = app.credit.reserve(channel, &caller.key.budget, max_price_nc).await.map_err(refused_credit)?;
 
     let network = app.market.network();
     let input_hash = call.input.hash();
@@ -227,7 +228,11 @@ impl Running {
     }
 
     /// Takes all events and settles. `consumer` resolves when nobody waits for the answer any more.
-    pub async fn collect<O: Output>(mut self, mut output: O, consumer: oneshot::Receiver<()>) -> Result<(O, Finish, Settled), Unsettled> {
+    pub async fn collect<O: Output>(
+        mut self,
+        mut output: O,
+        consumer: oneshot::Receiver<()>,
+    ) -> Result<(O, Finish, Settled), Unsettled> {
         let mut gone = pin!(consumer);
         let closed = loop {
             let event = tokio::select! {
@@ -316,11 +321,17 @@ impl Running {
         let closed_at = Instant::now();
         let app = self.app.clone();
         let now_ms = app.market.now_ms();
-        let receipt =
-            match check::receipt(&closed.receipt, &closed.worker_signature, &self.expected, output_hash, produced, now_ms) {
-                Ok(receipt) => receipt,
-                Err(breach) => return Err(self.refuse(breach.label(), &breach).into()),
-            };
+        let receipt = match check::receipt(
+            &closed.receipt,
+            &closed.worker_signature,
+            &self.expected,
+            output_hash,
+            produced,
+            now_ms,
+        ) {
+            Ok(receipt) => receipt,
+            Err(breach) => return Err(self.refuse(breach.label(), &breach).into()),
+        };
         let Ok(worker_signature) = <[u8; 64]>::try_from(closed.worker_signature.as_ref()) else {
             return Err(self.refuse(Breach::Signature.label(), &Breach::Signature).into());
         };
@@ -423,9 +434,12 @@ fn refused_credit(error: CreditError) -> ApiError {
     match error {
         CreditError::NoChannel(_) | CreditError::Insufficient { .. } | CreditError::KeyLimit { .. } => {
             metrics::counter!("waybill_shed_total", "reason" => "credit").increment(1);
-            let message = format!("You exceeded your current quota, please check your channel's balance and grant: {error}.");
+            let message =
+                format!("You exceeded your current quota, please check your channel's balance and grant: {error}.");
             ApiError::new(Kind::InsufficientQuota, message)
         }
-        CreditError::Hub(_) | CreditError::Store(_) | CreditError::Ledger(_) | CreditError::Stopped => ApiError::unavailable(error),
+        CreditError::Hub(_) | CreditError::Store(_) | CreditError::Ledger(_) | CreditError::Stopped => {
+            ApiError::unavailable(error)
+        }
     }
 }

@@ -120,7 +120,11 @@ impl Output for Rows {
 
     /// SHA-256 of the concatenated values.
     fn seal(&self) -> Result<([u8; 32], bool), &'static str> {
-        if self.is_complete() { Ok((Sha256::digest(&self.values).into(), true)) } else { Err("fewer vectors than inputs") }
+        if self.is_complete() {
+            Ok((Sha256::digest(&self.values).into(), true))
+        } else {
+            Err("fewer vectors than inputs")
+        }
     }
 }
 

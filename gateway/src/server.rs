@@ -48,7 +48,13 @@ pub(crate) async fn serve(app: Arc<App>, listener: TcpListener, router: Router, 
     }
 }
 
-async fn accept(app: &Arc<App>, listener: &TcpListener, router: Router, connections: &TaskTracker, leaving: &CancellationToken) {
+async fn accept(
+    app: &Arc<App>,
+    listener: &TcpListener,
+    router: Router,
+    connections: &TaskTracker,
+    leaving: &CancellationToken,
+) {
     let Limits { connections: limit, .. } = app.config.limits;
     let places = Arc::new(Semaphore::new(limit.max(1)));
     loop {

@@ -64,7 +64,8 @@ impl PhaseCell {
 impl App {
     /// Why no new request can be served; empty when one can.
     pub async fn obstacles(&self) -> Vec<&'static str> {
-        let (database, workers) = tokio::join!(timeout(PROBE, self.store.healthy()), timeout(PROBE, self.dispatch.workers()));
+        let (database, workers) =
+            tokio::join!(timeout(PROBE, self.store.healthy()), timeout(PROBE, self.dispatch.workers()));
         let worker_ready = matches!(workers, Ok(Ok(workers)) if workers.iter().any(|worker| !worker.draining));
         let checks = [
             (database == Ok(true), "the database does not answer"),

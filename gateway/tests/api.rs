@@ -33,7 +33,11 @@ async fn error_of(response: reqwest::Response) -> (u16, String, String) {
     assert!(response.headers().contains_key("x-request-id"));
     let retry = status == 429 || status == 503;
     let final_answer = response.headers().get("x-should-retry").is_some_and(|v| v == "false");
-    assert!(!retry || final_answer || response.headers().contains_key("retry-after-ms") && response.headers().contains_key("retry-after"));
+    assert!(
+        !retry
+            || final_answer
+            || response.headers().contains_key("retry-after-ms") && response.headers().contains_key("retry-after")
+    );
     let body: Value = response.json().await.unwrap();
     let error = &body["error"];
     assert!(error["message"].as_str().is_some_and(|m| !m.is_empty()), "{body}");
@@ -56,7 +60,10 @@ async fn a_chat_is_answered_charged_and_proved() {
     let headers = response.headers().clone();
     let body: Value = response.json().await.unwrap();
     assert_eq!(body["object"], "chat.completion");
-    assert_eq!(body["choices"][0]["message"], json!({"role": "assistant", "content": "You said: hello there — ümlaut ✓", "refusal": null}));
+    assert_eq!(
+        body["choices"][0]["message"],
+        json!({"role": "assistant", "content": "You said: hello there — ümlaut ✓", "refusal": null})
+    );
     assert_eq!(body["choices"][0]["finish_reason"], "stop");
     let total = body["usage"]["total_tokens"].as_u64().unwrap();
     let charge: u64 = headers["x-waybill-charge-nc"].to_str().unwrap().parse().unwrap();
@@ -111,7 +118,8 @@ async fn a_stream_ends_with_usage_receipt_and_done() {
 #[tokio::test]
 async fn a_stream_without_usage_has_no_usage() {
     let h = Harness::start().await;
-    let text = h.post("/v1/chat/completions", &with(json!({"stream": true, "max_tokens": 2}))).await.text().await.unwrap();
+    let text =
+        h.post("/v1/chat/completions", &with(json!({"stream": true, "max_tokens": 2}))).await.text().await.unwrap();
     assert!(!text.contains("usage"), "{text}");
     assert!(text.contains(r#""finish_reason":"length""#), "{text}");
     h.stop().await;
@@ -121,15 +129,20 @@ async fn a_stream_without_usage_has_no_usage() {
 async fn embeddings_come_as_numbers_or_base64() {
     use base64::{Engine, engine::general_purpose::STANDARD};
     let h = Harness::start().await;
-    let plain: Value = h.post("/v1/embeddings", &json!({"model": EMBED, "input": ["a", "bc"]})).await.json().await.unwrap();
+    let plain: Value =
+        h.post("/v1/embeddings", &json!({"model": EMBED, "input": ["a", "bc"]})).await.json().await.unwrap();
     assert_eq!(plain["data"].as_array().unwrap().len(), 2);
     let body = json!({"model": EMBED, "input": ["a", "bc"], "encoding_format": "base64"});
     let response = h.post("/v1/embeddings", &body).await;
     let charge: u64 = response.headers()["x-waybill-charge-nc"].to_str().unwrap().parse().unwrap();
     let coded: Value = response.json().await.unwrap();
     for i in 0..2 {
-        let numbers: Vec<u8> =
-            plain["data"][i]["embedding"].as_array().unwrap().iter().flat_map(|v| (v.as_f64().unwrap() as f32).to_le_bytes()).collect();
+        let numbers: Vec<u8> = plain["data"][i]["embedding"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .flat_map(|v| (v.as_f64().unwrap() as f32).to_le_bytes())
+            .collect();
         assert_eq!(STANDARD.decode(coded["data"][i]["embedding"].as_str().unwrap()).unwrap(), numbers);
     }
     let tokens = h.post("/v1/embeddings", &json!({"model": EMBED, "input": [[1, 2, 3], [4]]})).await;
@@ -183,7 +196,14 @@ async fn every_bad_request_gets_its_error_and_costs_nothing() {
         let (got, _, got_code) = error_of(h.post(path, &body).await).await;
         assert_eq!((got, got_code.as_str()), (status, code), "{body}");
     }
-    for body in [&b"{\"model\": \"\xff\"}"[..], b"{\"temperature\": NaN}", b"{\"model\": ", b"", b"\xff\xfe", &b"[".repeat(100_000)] {
+    for body in [
+        &b"{\"model\": \"\xff\"}"[..],
+        b"{\"temperature\": NaN}",
+        b"{\"model\": ",
+        b"",
+        b"\xff\xfe",
+        &b"[".repeat(100_000),
+    ] {
         let (got, kind, code) = error_of(h.post_raw(chat, body.to_vec()).await).await;
         assert_eq!((got, kind.as_str(), code.as_str()), (400, "invalid_request_error", "invalid_json"));
     }
@@ -246,7 +266,11 @@ async fn every_keyed_route_refuses_strangers() {
                 None => request,
             };
             let (status, kind, code) = error_of(request.send().await.unwrap()).await;
-            assert_eq!((status, kind.as_str(), code.as_str()), (401, "authentication_error", "invalid_api_key"), "{path}");
+            assert_eq!(
+                (status, kind.as_str(), code.as_str()),
+                (401, "authentication_error", "invalid_api_key"),
+                "{path}"
+            );
         }
     }
     // the right public id with another secret
@@ -342,8 +366,15 @@ async fn notes_follow_the_charges() {
     assert_eq!(h.post("/v1/chat/completions", &hello()).await.status(), 200);
     let (url, key, http, store) = (h.url.clone(), h.api_key.clone(), h.http.clone(), h.store.clone());
     let gateway = solana_signer::Signer::pubkey(h.key.as_ref()).to_bytes();
-    let page: Value =
-        http.get(format!("{url}/v1/channels/{CHANNEL}/notes?after=0")).bearer_auth(key).send().await.unwrap().json().await.unwrap();
+    let page: Value = http
+        .get(format!("{url}/v1/channels/{CHANNEL}/notes?after=0"))
+        .bearer_auth(key)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
     assert_eq!(page["object"], "list");
     h.stop().await; // signs what is issuable
     let notes = store.notes_after(CHANNEL, 0, 10).await.unwrap();
@@ -391,7 +422,9 @@ async fn garbage_from_a_worker_costs_the_consumer_nothing() {
     }
     h.workers.behave(Conduct::Honest);
     assert_eq!(h.post("/v1/chat/completions", &hello()).await.status(), 200);
-    assert!(h.get("/metrics").await.text().await.unwrap().contains(r#"waybill_usage_mismatch_total{field="output_hash"}"#));
+    assert!(
+        h.get("/metrics").await.text().await.unwrap().contains(r#"waybill_usage_mismatch_total{field="output_hash"}"#)
+    );
     h.stop().await;
 }
 
@@ -430,7 +463,11 @@ async fn failures_before_the_first_event_have_their_status() {
         (Conduct::Refuses(DispatchError::Unavailable("gone".into())), 503, "overloaded"),
         (Conduct::Refuses(DispatchError::Refused(fault(FaultCode::ContextExceeded))), 400, "context_length_exceeded"),
         (Conduct::Refuses(DispatchError::Refused(fault(FaultCode::BadInput))), 400, "invalid_value"),
-        (Conduct::Refuses(DispatchError::Exhausted { attempts: 3, last: fault(FaultCode::Lost) }), 500, "internal_error"),
+        (
+            Conduct::Refuses(DispatchError::Exhausted { attempts: 3, last: fault(FaultCode::Lost) }),
+            500,
+            "internal_error",
+        ),
         (Conduct::Faults(FaultCode::ContextExceeded), 400, "context_length_exceeded"),
         (Conduct::Faults(FaultCode::Internal), 500, "internal_error"),
         (Conduct::DiesAfter(0), 500, "internal_error"),
@@ -454,7 +491,10 @@ async fn a_worker_that_dies_midway_ends_the_stream_with_an_error() {
     assert_eq!(response.status(), 200);
     let text = response.text().await.unwrap();
     assert!(text.contains(r#""content":"You ""#), "{text}");
-    assert!(text.trim_end().ends_with("}}") && text.contains(r#"data: {"error":{"#) && !text.contains("[DONE]"), "{text}");
+    assert!(
+        text.trim_end().ends_with("}}") && text.contains(r#"data: {"error":{"#) && !text.contains("[DONE]"),
+        "{text}"
+    );
     assert_settled(&h, 0).await;
     h.stop().await;
 }

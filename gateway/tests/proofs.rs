@@ -33,7 +33,10 @@ async fn settle(store: &Store, gateway: WalletId, epoch: u32) {
     let read = |charge: &Charge| charge.receipt().unwrap();
     let receipts: Vec<ReceiptLeaf> = charges
         .iter()
-        .map(|charge| ReceiptLeaf { receipt_id: charge.receipt_id.clone(), node: merkle::leaf(&charge.receipt, read(charge).price_nc) })
+        .map(|charge| ReceiptLeaf {
+            receipt_id: charge.receipt_id.clone(),
+            node: merkle::leaf(&charge.receipt, read(charge).price_nc),
+        })
         .collect();
     let mut lines: Vec<LineLeaf> = Vec::new();
     let mut first_receipt = 0;
@@ -74,7 +77,9 @@ async fn a_receipt_is_proved_from_order_to_line() {
     let chat = json!({"model": CHAT, "messages": [{"role": "user", "content": "hello there"}]});
     let embed = json!({"model": EMBED, "input": "hello"});
     let mut ids = Vec::new();
-    for (path, body) in [("chat/completions", &chat), ("embeddings", &embed), ("chat/completions", &chat), ("chat/completions", &chat)] {
+    for (path, body) in
+        [("chat/completions", &chat), ("embeddings", &embed), ("chat/completions", &chat), ("chat/completions", &chat)]
+    {
         let response = h.post(&format!("/v1/{path}"), body).await;
         assert_eq!(response.status(), 200);
         ids.push(response.headers()["x-waybill-receipt"].to_str().unwrap().to_owned());
@@ -105,15 +110,28 @@ async fn a_receipt_is_proved_from_order_to_line() {
         assert_eq!(receipt.line_key, line_key(&container.0, stage, &receipt.worker, &referrer.0));
 
         let batch = &bundle["batch"];
-        assert_eq!((batch["gateway"].as_str().unwrap(), number(&batch["epoch"])), (&*gateway.to_string(), receipt.epoch));
+        assert_eq!(
+            (batch["gateway"].as_str().unwrap(), number(&batch["epoch"])),
+            (&*gateway.to_string(), receipt.epoch)
+        );
         assert_eq!(number(&batch["shard"]), 0);
         let leaf = merkle::leaf(&receipt_bytes, receipt.price_nc);
         let index = number(&batch["leaf"]);
-        merkle::verify(&node(&batch["receipts_root"]), number(&batch["n_receipts"]), index, &leaf, &nodes(&batch["proof"])).unwrap();
+        merkle::verify(
+            &node(&batch["receipts_root"]),
+            number(&batch["n_receipts"]),
+            index,
+            &leaf,
+            &nodes(&batch["proof"]),
+        )
+        .unwrap();
         let line_bytes = bytes(&batch["line"]);
         let line = Line::from_bytes(&line_bytes).unwrap();
         assert!((line.first_receipt..line.first_receipt + line.n_receipts).contains(&index));
-        assert_eq!((line.container, line.stage, WorkerId(line.worker), line.referrer), (container.0, stage, h.workers.id(), referrer.0));
+        assert_eq!(
+            (line.container, line.stage, WorkerId(line.worker), line.referrer),
+            (container.0, stage, h.workers.id(), referrer.0)
+        );
         let leaf = merkle::leaf(&line_bytes, line.credits_nc);
         let place = (number(&batch["n_lines"]), line.index);
         merkle::verify(&node(&batch["lines_root"]), place.0, place.1, &leaf, &nodes(&batch["line_proof"])).unwrap();

@@ -14,14 +14,17 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
-use waybill_gateway::market::{ChannelView, Grant, Market, Model, ModelKind, Network, Node, Quote};
 use waybill_gateway::keys::{self, KeyTerms};
+use waybill_gateway::market::{ChannelView, Grant, Market, Model, ModelKind, Network, Node, Quote};
 use waybill_gateway::{Gateway, GatewayConfig, GatewayDeps, Pepper, SecretKey};
 use waybill_mechanism::amount;
 use waybill_mechanism::message::{Order, Receipt, line_key};
-use waybill_protocol::frame::{Ack, Closed, Event, EventKind, Fault, FaultCode, Finish, InputKind, Job, TextDelta, Vectors};
+use waybill_protocol::frame::{
+    Ack, Closed, Event, EventKind, Fault, FaultCode, Finish, InputKind, Job, TextDelta, Vectors,
+};
 use waybill_protocol::{
-    ArtifactId, ChannelId, ContainerId, Dispatch, DispatchError, Dispatched, RouteWish, WalletId, WorkerId, WorkerView, signing,
+    ArtifactId, ChannelId, ContainerId, Dispatch, DispatchError, Dispatched, RouteWish, WalletId, WorkerId, WorkerView,
+    signing,
 };
 use waybill_store::{Hub, Ledger, LedgerConfig, LocalHub, Store};
 
@@ -141,9 +144,24 @@ pub enum Garbage {
 
 impl Garbage {
     pub const ALL: [Self; 19] = [
-        Self::BadSignature, Self::TruncatedReceipt, Self::OtherDomain, Self::OtherGateway, Self::OtherLine, Self::OtherArtifact,
-        Self::OtherOrder, Self::OtherOutput, Self::TooManyUnits, Self::NoUnits, Self::DoublePrice, Self::FarFuture,
-        Self::WrongEpoch, Self::WrongFlags, Self::SkippedSeq, Self::WrongKindOfEvent, Self::EmptyEvent, Self::EndlessText,
+        Self::BadSignature,
+        Self::TruncatedReceipt,
+        Self::OtherDomain,
+        Self::OtherGateway,
+        Self::OtherLine,
+        Self::OtherArtifact,
+        Self::OtherOrder,
+        Self::OtherOutput,
+        Self::TooManyUnits,
+        Self::NoUnits,
+        Self::DoublePrice,
+        Self::FarFuture,
+        Self::WrongEpoch,
+        Self::WrongFlags,
+        Self::SkippedSeq,
+        Self::WrongKindOfEvent,
+        Self::EmptyEvent,
+        Self::EndlessText,
         Self::NoReceipt,
     ];
 }
@@ -246,7 +264,8 @@ impl FakeWorkers {
                 for item in &embed.items {
                     units += item.text.len().max(item.tokens.len()) + 2;
                     let sum: u32 = item.text.bytes().map(u32::from).chain(item.tokens.iter().copied()).sum();
-                    let row: Vec<u8> = (0..DIMS).flat_map(|d| ((sum as f32) / (d as f32 + 1.5)).to_le_bytes()).collect();
+                    let row: Vec<u8> =
+                        (0..DIMS).flat_map(|d| ((sum as f32) / (d as f32 + 1.5)).to_le_bytes()).collect();
                     hasher.update(&row);
                     events.push(EventKind::Vectors(Vectors { dims: DIMS as u32, values: row.into() }));
                 }
@@ -314,7 +333,8 @@ impl FakeWorkers {
         if garbage == Some(Garbage::BadSignature) {
             signature[0] ^= 1;
         }
-        let receipt_bytes = if garbage == Some(Garbage::TruncatedReceipt) { bytes[..319].to_vec() } else { bytes.to_vec() };
+        let receipt_bytes =
+            if garbage == Some(Garbage::TruncatedReceipt) { bytes[..319].to_vec() } else { bytes.to_vec() };
         let closed = Closed {
             finish: finish.into(),
             receipt: receipt_bytes.into(),
@@ -338,7 +358,10 @@ impl FakeWorkers {
 impl Dispatch for FakeWorkers {
     async fn dispatch(&self, job: Job, wish: RouteWish) -> Result<Dispatched, DispatchError> {
         self.jobs.fetch_add(1, Ordering::SeqCst);
-        assert!(signing::verify(&job.gateway[..].try_into().unwrap(), &job.order, &job.order_signature), "the order is signed");
+        assert!(
+            signing::verify(&job.gateway[..].try_into().unwrap(), &job.order, &job.order_signature),
+            "the order is signed"
+        );
         if wish.regions.iter().any(|region| region != "eu") {
             return Err(DispatchError::NoWorker("region excludes 1 of 1".into()));
         }
@@ -499,7 +522,8 @@ impl Harness {
     /// The next process of this gateway on the same database, the first one having crashed.
     pub async fn successor(&self, sole: bool, shutdown: CancellationToken) -> Gateway {
         let wallet = self.market.gateway;
-        let (ledger, _task) = Ledger::start(self.store.clone(), LedgerConfig::new(wallet, "successor"), self.ledger_stop.clone());
+        let (ledger, _task) =
+            Ledger::start(self.store.clone(), LedgerConfig::new(wallet, "successor"), self.ledger_stop.clone());
         let local = "127.0.0.1:0".parse().unwrap();
         let mut config = GatewayConfig::new(local, self.key.clone(), self.pepper.clone(), "successor");
         config.times.drain_notice = Duration::ZERO;
