@@ -5,7 +5,9 @@ use crate::{Chain, ChainError};
 use anchor_lang::prelude::Pubkey;
 use arc_swap::ArcSwapOption;
 use coin::state::Rate;
-use market::state::{Artifact, Container, ContainerState, MarketConfig, MarketParams, Node, Party, Role, SplitSnapshot, StageKind};
+use market::state::{
+    Artifact, Container, ContainerState, MarketConfig, MarketParams, Node, Party, Role, SplitSnapshot, StageKind,
+};
 use settlement::state::{Channel, SettleConfig};
 use std::{
     collections::HashMap,
@@ -77,7 +79,9 @@ impl Stage {
 impl View {
     /// Chain time in Unix milliseconds, from this machine's clock and the measured skew.
     pub fn now_ms(&self) -> i64 {
-        let machine = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX));
+        let machine = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX));
         machine.saturating_add(self.clock_skew_s.saturating_mul(1_000))
     }
 
@@ -147,13 +151,18 @@ impl Catalogue {
         let chain = &self.chain;
         const UNBORN: &str = "run `waybill genesis` on this cluster first";
         let chain_time = chain.unix_time().await?;
-        let machine_time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| i64::try_from(d.as_secs()).unwrap_or(0));
-        let settle: SettleConfig = chain.expect("settlement configuration", &settlement::seeds::find_config().0, UNBORN).await?;
-        let market: MarketConfig = chain.expect("market configuration", &market::seeds::find_config().0, UNBORN).await?;
+        let machine_time =
+            SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| i64::try_from(d.as_secs()).unwrap_or(0));
+        let settle: SettleConfig =
+            chain.expect("settlement configuration", &settlement::seeds::find_config().0, UNBORN).await?;
+        let market: MarketConfig =
+            chain.expect("market configuration", &market::seeds::find_config().0, UNBORN).await?;
         let rate: Rate = chain.expect("AIC rate", &coin::seeds::find_rate().0, UNBORN).await?;
         let now_pricing = pricing_epoch(u32::try_from(chain_time / i64::from(settle.epoch_s.max(1))).unwrap_or(0));
         let channels = match &self.gateway {
-            Some(gateway) => chain.all_where(&settlement::ID, CHANNEL_GATEWAY_OFFSET, gateway.as_ref()).await?.into_iter().collect(),
+            Some(gateway) => {
+                chain.all_where(&settlement::ID, CHANNEL_GATEWAY_OFFSET, gateway.as_ref()).await?.into_iter().collect()
+            }
             None => HashMap::new(),
         };
         Ok(View {
@@ -170,7 +179,8 @@ impl Catalogue {
 
     async fn read_nodes(&self, params: &MarketParams) -> Result<HashMap<Pubkey, NodeEntry>, ChainError> {
         let nodes: Vec<(Pubkey, Node)> = self.chain.all(&market::ID).await?;
-        let parties: Vec<Pubkey> = nodes.iter().map(|(_, node)| market::seeds::find_party(&node.operator, Role::Provider).0).collect();
+        let parties: Vec<Pubkey> =
+            nodes.iter().map(|(_, node)| market::seeds::find_party(&node.operator, Role::Provider).0).collect();
         let parties: Vec<Option<Party>> = self.chain.accounts(&parties).await?;
         let entries = nodes.into_iter().zip(parties).map(|((_, node), party)| {
             let staked = party.is_some_and(|party| party.require_in_good_standing(params).is_ok());
@@ -182,11 +192,16 @@ impl Catalogue {
     async fn read_models(&self, now_pricing: u32) -> Result<HashMap<String, Arc<Model>>, ChainError> {
         let containers: Vec<(Pubkey, Container)> = self.chain.all(&market::ID).await?;
         let artifacts: Vec<(Pubkey, Artifact)> = self.chain.all(&market::ID).await?;
-        let artifacts: HashMap<[u8; 32], Artifact> = artifacts.into_iter().map(|(_, artifact)| (artifact.hash, artifact)).collect();
-        let active: Vec<Container> = containers.into_iter().map(|(_, c)| c).filter(|c| c.state == ContainerState::Active).collect();
+        let artifacts: HashMap<[u8; 32], Artifact> =
+            artifacts.into_iter().map(|(_, artifact)| (artifact.hash, artifact)).collect();
+        let active: Vec<Container> =
+            containers.into_iter().map(|(_, c)| c).filter(|c| c.state == ContainerState::Active).collect();
         let wanted: Vec<Pubkey> = active
             .iter()
-            .flat_map(|c| (0..c.stages.len()).flat_map(|stage| [now_pricing, now_pricing + 1].map(|epoch| snapshot_address(&c.id, stage, epoch))))
+            .flat_map(|c| {
+                (0..c.stages.len())
+                    .flat_map(|stage| [now_pricing, now_pricing + 1].map(|epoch| snapshot_address(&c.id, stage, epoch)))
+            })
             .collect();
         let mut snapshots = self.chain.accounts::<SplitSnapshot>(&wanted).await?.into_iter();
         let mut models = HashMap::new();
@@ -207,7 +222,8 @@ impl Catalogue {
                     }
                 })
                 .collect();
-            let model = Model { name: container.name.clone(), container: container.id, weaver: container.creator, stages };
+            let model =
+                Model { name: container.name.clone(), container: container.id, weaver: container.creator, stages };
             models.insert(container.name, Arc::new(model));
         }
         Ok(models)

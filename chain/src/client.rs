@@ -51,16 +51,23 @@ pub struct SignedTransaction {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TransactionState {
     Unknown,
-    Confirmed { slot: u64 },
-    Finalized { slot: u64 },
+    Confirmed {
+        slot: u64,
+    },
+    Finalized {
+        slot: u64,
+    },
     /// It was included and failed; nothing changed but the fee.
-    Failed { reason: String },
+    Failed {
+        reason: String,
+    },
 }
 
 impl Chain {
     /// Does not connect yet: the first call does.
     pub fn connect(url: &str) -> Self {
-        let rpc = RpcClient::new_with_timeout_and_commitment(url.to_owned(), RPC_TIMEOUT, CommitmentConfig::confirmed());
+        let rpc =
+            RpcClient::new_with_timeout_and_commitment(url.to_owned(), RPC_TIMEOUT, CommitmentConfig::confirmed());
         Self { rpc: Arc::new(rpc) }
     }
 
@@ -94,7 +101,12 @@ impl Chain {
     }
 
     /// One typed account that must be there.
-    pub async fn expect<T: AccountDeserialize>(&self, what: &'static str, address: &Pubkey, hint: &'static str) -> Result<T, ChainError> {
+    pub async fn expect<T: AccountDeserialize>(
+        &self,
+        what: &'static str,
+        address: &Pubkey,
+        hint: &'static str,
+    ) -> Result<T, ChainError> {
         self.account(address).await?.ok_or(ChainError::Missing { what, address: *address, hint })
     }
 
@@ -111,7 +123,10 @@ impl Chain {
     }
 
     /// Every account of one type of a program.
-    pub async fn all<T: AccountDeserialize + Discriminator>(&self, program: &Pubkey) -> Result<Vec<(Pubkey, T)>, ChainError> {
+    pub async fn all<T: AccountDeserialize + Discriminator>(
+        &self,
+        program: &Pubkey,
+    ) -> Result<Vec<(Pubkey, T)>, ChainError> {
         self.filtered(program, vec![]).await
     }
 
@@ -136,7 +151,8 @@ impl Chain {
             account_config: RpcAccountInfoConfig { encoding: Some(UiAccountEncoding::Base64), ..Default::default() },
             ..Default::default()
         };
-        let found = self.rpc.get_program_ui_accounts_with_config(program, config).await.map_err(|e| self.unreachable(e))?;
+        let found =
+            self.rpc.get_program_ui_accounts_with_config(program, config).await.map_err(|e| self.unreachable(e))?;
         found
             .into_iter()
             .map(|(address, account)| {
@@ -158,7 +174,11 @@ impl Chain {
         // SPL token account: mint 32, owner 32, amount u64
         match data.get(64..72).and_then(|b| <[u8; 8]>::try_from(b).ok()) {
             Some(bytes) => Ok(u64::from_le_bytes(bytes)),
-            None => Err(ChainError::Layout { what: "token account", address: *address, reason: format!("{} bytes", data.len()) }),
+            None => Err(ChainError::Layout {
+                what: "token account",
+                address: *address,
+                reason: format!("{} bytes", data.len()),
+            }),
         }
     }
 
@@ -173,41 +193,65 @@ impl Chain {
     }
 
     /// Simulates, sets the compute limit from what was used, and signs. Sends nothing.
-    pub async fn sign(&self, payer: &Keypair, signers: &[&Keypair], instructions: &[Instruction]) -> Result<SignedTransaction, ChainError> {
+    pub async fn sign(
+        &self,
+        payer: &Keypair,
+        signers: &[&Keypair],
+        instructions: &[Instruction],
+    ) -> Result<SignedTransaction, ChainError> {
         let (blockhash, last_valid_block_height) = self
             .rpc
             .get_latest_blockhash_with_commitment(CommitmentConfig::confirmed())
             .await
             .map_err(|e| self.unreachable(e))?;
-        let keys: Vec<&Keypair> = std::iter::once(payer).chain(signers.iter().copied().filter(|k| k.pubkey() != payer.pubkey())).collect();
+        let keys: Vec<&Keypair> =
+            std::iter::once(payer).chain(signers.iter().copied().filter(|k| k.pubkey() != payer.pubkey())).collect();
         let draft = signed(payer, &keys, instructions, blockhash)?;
-        let config = RpcSimulateTransactionConfig { sig_verify: false, replace_recent_blockhash: true, commitment: Some(CommitmentConfig::confirmed()), ..Default::default() };
-        let simulated = self.rpc.simulate_transaction_with_config(&draft, config).await.map_err(|e| self.unreachable(e))?.value;
+        let config = RpcSimulateTransactionConfig {
+            sig_verify: false,
+            replace_recent_blockhash: true,
+            commitment: Some(CommitmentConfig::confirmed()),
+            ..Default::default()
+        };
+        let simulated =
+            self.rpc.simulate_transaction_with_config(&draft, config).await.map_err(|e| self.unreachable(e))?.value;
         if let Some(refused) = refusal(&simulated) {
             return Err(refused);
         }
         let used = simulated.units_consumed.unwrap_or(200_000);
         // ceiling: a limit one unit short fails the transaction; 300 units pay for the two budget instructions
-        let limit = u32::try_from((used * (100 + COMPUTE_MARGIN_PERCENT)).div_ceil(100) + 300).unwrap_or(u32::MAX).min(1_400_000);
+        let limit = u32::try_from((used * (100 + COMPUTE_MARGIN_PERCENT)).div_ceil(100) + 300)
+            .unwrap_or(u32::MAX)
+            .min(1_400_000);
         let mut budgeted = vec![ComputeBudgetInstruction::set_compute_unit_limit(limit)];
         // The ed25519 precompile must stand directly before the instruction that reads it, so the budget goes first.
         budgeted.extend_from_slice(instructions);
         let transaction = signed(payer, &keys, &budgeted, blockhash)?;
         let bytes = bincode_bytes(&transaction)?;
-        Ok(SignedTransaction { signature: transaction.signatures[0], bytes, last_valid_block_height, compute_limit: limit })
+        Ok(SignedTransaction {
+            signature: transaction.signatures[0],
+            bytes,
+            last_valid_block_height,
+            compute_limit: limit,
+        })
     }
 
     /// Sends stored bytes. An error says nothing about whether they arrived.
     pub async fn submit(&self, bytes: &[u8]) -> Result<(), ChainError> {
         let config = serde_json::json!({ "encoding": "base64", "skipPreflight": true, "maxRetries": 0 });
         let params = serde_json::json!([BASE64.encode(bytes), config]);
-        let _: String = self.rpc.send(solana_rpc_client_api::request::RpcRequest::SendTransaction, params).await.map_err(|e| self.unreachable(e))?;
+        let _: String = self
+            .rpc
+            .send(solana_rpc_client_api::request::RpcRequest::SendTransaction, params)
+            .await
+            .map_err(|e| self.unreachable(e))?;
         Ok(())
     }
 
     /// States of up to 256 signatures, in order; looks into history too.
     pub async fn states(&self, signatures: &[Signature]) -> Result<Vec<TransactionState>, ChainError> {
-        let statuses = self.rpc.get_signature_statuses_with_history(signatures).await.map_err(|e| self.unreachable(e))?.value;
+        let statuses =
+            self.rpc.get_signature_statuses_with_history(signatures).await.map_err(|e| self.unreachable(e))?.value;
         Ok(statuses
             .into_iter()
             .map(|status| match status {
@@ -215,7 +259,9 @@ impl Chain {
                 Some(status) => match (&status.err, status.satisfies_commitment(CommitmentConfig::finalized())) {
                     (Some(reason), _) => TransactionState::Failed { reason: reason.to_string() },
                     (None, true) => TransactionState::Finalized { slot: status.slot },
-                    (None, false) if status.satisfies_commitment(CommitmentConfig::confirmed()) => TransactionState::Confirmed { slot: status.slot },
+                    (None, false) if status.satisfies_commitment(CommitmentConfig::confirmed()) => {
+                        TransactionState::Confirmed { slot: status.slot }
+                    }
                     (None, false) => TransactionState::Unknown,
                 },
             })
@@ -228,14 +274,21 @@ impl Chain {
     }
 
     /// Signs, sends and waits for confirmation: for a person at a terminal, who sees the outcome.
-    pub async fn send(&self, payer: &Keypair, signers: &[&Keypair], instructions: &[Instruction]) -> Result<Signature, ChainError> {
+    pub async fn send(
+        &self,
+        payer: &Keypair,
+        signers: &[&Keypair],
+        instructions: &[Instruction],
+    ) -> Result<Signature, ChainError> {
         let signed = self.sign(payer, signers, instructions).await?;
         self.submit(&signed.bytes).await?;
         let mut polls = tokio::time::interval(CONFIRM_POLL);
         loop {
             polls.tick().await;
             match self.states(&[signed.signature]).await?.pop() {
-                Some(TransactionState::Confirmed { .. } | TransactionState::Finalized { .. }) => return Ok(signed.signature),
+                Some(TransactionState::Confirmed { .. } | TransactionState::Finalized { .. }) => {
+                    return Ok(signed.signature);
+                }
                 Some(TransactionState::Failed { reason }) => return Err(ChainError::Failed { reason, logs: vec![] }),
                 _ if self.finalized_height().await? > signed.last_valid_block_height => {
                     return Err(ChainError::Expired { signature: signed.signature.to_string() });
@@ -259,10 +312,19 @@ impl Chain {
 }
 
 fn decode<T: AccountDeserialize>(address: &Pubkey, data: &[u8]) -> Result<T, ChainError> {
-    T::try_deserialize(&mut &data[..]).map_err(|e| ChainError::Layout { what: std::any::type_name::<T>(), address: *address, reason: e.to_string() })
+    T::try_deserialize(&mut &data[..]).map_err(|e| ChainError::Layout {
+        what: std::any::type_name::<T>(),
+        address: *address,
+        reason: e.to_string(),
+    })
 }
 
-fn signed(payer: &Keypair, keys: &[&Keypair], instructions: &[Instruction], blockhash: Hash) -> Result<Transaction, ChainError> {
+fn signed(
+    payer: &Keypair,
+    keys: &[&Keypair],
+    instructions: &[Instruction],
+    blockhash: Hash,
+) -> Result<Transaction, ChainError> {
     let message = Message::new_with_blockhash(instructions, Some(&payer.pubkey()), &blockhash);
     let mut transaction = Transaction::new_unsigned(message);
     transaction.try_sign(keys, blockhash).map_err(|e| ChainError::Build(e.to_string()))?;
@@ -273,7 +335,10 @@ fn bincode_bytes(transaction: &Transaction) -> Result<Vec<u8>, ChainError> {
     let bytes = bincode::serialize(transaction).map_err(|e| ChainError::Build(e.to_string()))?;
     // IPv6 MTU minus headers: what one packet of the network carries
     if bytes.len() > 1232 {
-        return Err(ChainError::Build(format!("{} bytes, a transaction holds 1,232; send fewer instructions at once", bytes.len())));
+        return Err(ChainError::Build(format!(
+            "{} bytes, a transaction holds 1,232; send fewer instructions at once",
+            bytes.len()
+        )));
     }
     Ok(bytes)
 }
@@ -291,13 +356,18 @@ fn parse_refusal(logs: &[String]) -> Option<ChainError> {
     let name = part("Error Code: ", ". ")?;
     let code = part("Error Number: ", ". ")?.parse().ok()?;
     let message = line.split("Error Message: ").nth(1)?.trim_end_matches('.').to_owned();
-    let failed = logs.iter().find_map(|line| line.strip_prefix("Program ").and_then(|rest| rest.split_once(" failed")).map(|(id, _)| id));
+    let failed = logs
+        .iter()
+        .find_map(|line| line.strip_prefix("Program ").and_then(|rest| rest.split_once(" failed")).map(|(id, _)| id));
     Some(ChainError::Refused { program: program_name(failed.unwrap_or("a program")), code, name, message })
 }
 
 fn program_name(id: &str) -> String {
     let known = [(coin::ID, "coin"), (market::ID, "market"), (settlement::ID, "settlement")];
-    known.iter().find(|(address, _)| address.to_string() == id).map_or_else(|| id.to_owned(), |(_, name)| (*name).to_owned())
+    known
+        .iter()
+        .find(|(address, _)| address.to_string() == id)
+        .map_or_else(|| id.to_owned(), |(_, name)| (*name).to_owned())
 }
 
 #[cfg(test)]
@@ -312,7 +382,9 @@ mod tests {
             "Program log: AnchorError thrown in programs/market/src/lib.rs:10. Error Code: BelowMinimumStake. Error Number: 6003. Error Message: The stake is below the role's minimum.".to_owned(),
             format!("Program {} failed: custom program error: 0x1773", market::ID),
         ];
-        let ChainError::Refused { program, code, name, message } = parse_refusal(&logs).unwrap() else { panic!("not a refusal") };
+        let ChainError::Refused { program, code, name, message } = parse_refusal(&logs).unwrap() else {
+            panic!("not a refusal")
+        };
         assert_eq!((program.as_str(), code, name.as_str()), ("market", 6003, "BelowMinimumStake"));
         assert_eq!(message, "The stake is below the role's minimum");
     }

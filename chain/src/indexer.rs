@@ -61,7 +61,8 @@ impl Indexer {
             let events = if entry.failed { vec![] } else { self.events_of(&entry).await? };
             applied += events.len();
             let to = Cursor { signature: entry.signature.into(), slot: entry.slot };
-            let page = EventPage { source: self.source.to_owned(), from: cursor, to, events, projections: vec![], now_ms };
+            let page =
+                EventPage { source: self.source.to_owned(), from: cursor, to, events, projections: vec![], now_ms };
             self.store.apply_events(&page).await?;
             cursor = Some(to);
         }
@@ -75,7 +76,8 @@ impl Indexer {
         loop {
             let before = entries.last().map(|entry| entry.signature.to_string());
             let options = json!({ "limit": PAGE, "commitment": "finalized", "before": before, "until": until.map(|s| s.to_string()) });
-            let page: Vec<Value> = self.call(RpcRequest::GetSignaturesForAddress, json!([self.program.to_string(), options])).await?;
+            let page: Vec<Value> =
+                self.call(RpcRequest::GetSignaturesForAddress, json!([self.program.to_string(), options])).await?;
             let full = page.len() == PAGE;
             for row in page {
                 let signature = row["signature"].as_str().and_then(|text| Signature::from_str(text).ok());
@@ -84,7 +86,11 @@ impl Indexer {
                 if Some(signature) == until {
                     return Ok(entries);
                 }
-                entries.push(Entry { signature, slot: row["slot"].as_u64().unwrap_or(0), failed: !row["err"].is_null() });
+                entries.push(Entry {
+                    signature,
+                    slot: row["slot"].as_u64().unwrap_or(0),
+                    failed: !row["err"].is_null(),
+                });
             }
             if !full {
                 return Ok(entries);
@@ -94,7 +100,8 @@ impl Indexer {
 
     async fn events_of(&self, entry: &Entry) -> Result<Vec<ChainEvent>, ChainError> {
         let options = json!({ "encoding": "json", "commitment": "finalized", "maxSupportedTransactionVersion": 0 });
-        let transaction: Value = self.call(RpcRequest::GetTransaction, json!([entry.signature.to_string(), options])).await?;
+        let transaction: Value =
+            self.call(RpcRequest::GetTransaction, json!([entry.signature.to_string(), options])).await?;
         let keys = account_keys(&transaction);
         let mut events = Vec::new();
         for outer in transaction["meta"]["innerInstructions"].as_array().into_iter().flatten() {
@@ -104,7 +111,9 @@ impl Indexer {
                     continue;
                 }
                 let data = inner["data"].as_str().and_then(decode_base58).unwrap_or_default();
-                let Some(event) = data.strip_prefix(EVENT_TAG.as_slice()).filter(|event| event.len() >= 40) else { continue };
+                let Some(event) = data.strip_prefix(EVENT_TAG.as_slice()).filter(|event| event.len() >= 40) else {
+                    continue;
+                };
                 let mut account = [0; 32];
                 account.copy_from_slice(&event[8..40]);
                 events.push(ChainEvent {

@@ -6,22 +6,51 @@ use anchor_lang::{prelude::Pubkey, solana_program::instruction::Instruction};
 use market::state::{Node, Party, Role, SplitSnapshot};
 use serde::{Deserialize, Serialize};
 use settlement::{instructions::PostBatchArgs, state::Batch};
-use waybill_mechanism::{amount::pricing_epoch, message::{Line, NO_REFERRER}};
+use waybill_mechanism::{
+    amount::pricing_epoch,
+    message::{Line, NO_REFERRER},
+};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "action", rename_all = "snake_case")]
 pub enum Intent {
     /// Claim from a channel what was charged up to a nonce.
-    SettleDelegated { channel: [u8; 32], claim_cum_nc: u64, nonce: u64 },
+    SettleDelegated {
+        channel: [u8; 32],
+        claim_cum_nc: u64,
+        nonce: u64,
+    },
     PostBatch(BatchPost),
-    FinalizeBatch { epoch: u32, shard: u16 },
-    OpenEarnings { owner: [u8; 32] },
-    ClaimLine { epoch: u32, shard: u16, #[serde(with = "hex::serde")] line: Vec<u8>, #[serde(with = "hex_list")] proof: Vec<[u8; 40]> },
-    SweepBatch { epoch: u32, shard: u16 },
+    FinalizeBatch {
+        epoch: u32,
+        shard: u16,
+    },
+    OpenEarnings {
+        owner: [u8; 32],
+    },
+    ClaimLine {
+        epoch: u32,
+        shard: u16,
+        #[serde(with = "hex::serde")]
+        line: Vec<u8>,
+        #[serde(with = "hex_list")]
+        proof: Vec<[u8; 40]>,
+    },
+    SweepBatch {
+        epoch: u32,
+        shard: u16,
+    },
     /// Freeze the split of a stage for a pricing epoch.
-    RollContainer { container: [u8; 32], stage: u8, pricing_epoch: u32 },
+    RollContainer {
+        container: [u8; 32],
+        stage: u8,
+        pricing_epoch: u32,
+    },
     /// Report the same rate again and fix it for the rate epoch.
-    RollRate { rate: u64, rate_epoch: u32 },
+    RollRate {
+        rate: u64,
+        rate_epoch: u32,
+    },
 }
 
 /// What a gateway commits to for one shard of an epoch.
@@ -73,14 +102,18 @@ impl Intent {
                 let batch: Batch = chain.expect("batch", &address, "post it first").await?;
                 vec![ix::settlement::finalize_batch(address, batch.rent_payer)]
             }
-            Self::OpenEarnings { owner } => vec![ix::settlement::open_earnings(gateway, Pubkey::new_from_array(*owner))],
+            Self::OpenEarnings { owner } => {
+                vec![ix::settlement::open_earnings(gateway, Pubkey::new_from_array(*owner))]
+            }
             Self::ClaimLine { epoch, shard, line, proof } => {
                 let line = Line::from_bytes(line).map_err(|e| ChainError::Build(e.to_string()))?;
                 let payees = line_payees(chain, &line).await?;
                 let pricing = pricing_epoch(line.epoch);
                 vec![ix::settlement::claim_line(gateway, *epoch, *shard, pricing, &line, proof.clone(), &payees)]
             }
-            Self::SweepBatch { epoch, shard } => vec![ix::settlement::sweep_batch(gateway, gateway, *epoch, *shard, chain.unix_time().await?)],
+            Self::SweepBatch { epoch, shard } => {
+                vec![ix::settlement::sweep_batch(gateway, gateway, *epoch, *shard, chain.unix_time().await?)]
+            }
             Self::RollContainer { container, stage, pricing_epoch } => {
                 vec![ix::market::roll_container(chain, gateway, container, *stage, *pricing_epoch).await?]
             }
@@ -109,7 +142,8 @@ impl BatchPost {
 /// Whom the chain will pay for a line.
 pub async fn line_payees(chain: &Chain, line: &Line) -> Result<ix::settlement::LinePayees, ChainError> {
     let snapshot_address = market::seeds::find_snapshot(&line.container, line.stage, pricing_epoch(line.epoch)).0;
-    let snapshot: SplitSnapshot = chain.expect("split snapshot", &snapshot_address, "nobody froze it during its pricing epoch").await?;
+    let snapshot: SplitSnapshot =
+        chain.expect("split snapshot", &snapshot_address, "nobody froze it during its pricing epoch").await?;
     let node_address = market::seeds::find_node(&Pubkey::new_from_array(line.worker)).0;
     let node: Node = chain.expect("node", &node_address, "the worker key is not registered").await?;
     let curator_active = if line.referrer == NO_REFERRER {

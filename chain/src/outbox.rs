@@ -47,12 +47,22 @@ impl Outbox {
             let idempotency_key = format!("{}/{key}#{attempt}", self.lane);
             match self.store.outbox_by_key(&idempotency_key).await? {
                 None => {
-                    let row = NewOutbox { kind: intent.kind().to_owned(), lane: self.lane.clone(), idempotency_key, intent: intent.encode()? };
+                    let row = NewOutbox {
+                        kind: intent.kind().to_owned(),
+                        lane: self.lane.clone(),
+                        idempotency_key,
+                        intent: intent.encode()?,
+                    };
                     self.store.enqueue(&row, now_ms).await?;
                     self.wake.notify_one();
                     return Ok(OutboxStatus::New);
                 }
-                Some(row) if row.status == OutboxStatus::Failed && now_ms >= row.updated_ms.saturating_add(RETRY_REFUSED_MS) => attempt += 1,
+                Some(row)
+                    if row.status == OutboxStatus::Failed
+                        && now_ms >= row.updated_ms.saturating_add(RETRY_REFUSED_MS) =>
+                {
+                    attempt += 1
+                }
                 Some(row) => return Ok(row.status),
             }
         }
@@ -124,16 +134,30 @@ impl Outbox {
     }
 
     async fn resolve(&self, row: &OutboxRow, now_ms: u64) -> Result<bool, ChainError> {
-        let (Some(signature), Some(bytes), Some(last_valid)) = (row.signature, &row.signed_tx, row.last_valid_block_height) else {
-            return Err(ChainError::Build(format!("outbox row {} is {} without its bytes", row.id, row.status.as_str())));
+        let (Some(signature), Some(bytes), Some(last_valid)) =
+            (row.signature, &row.signed_tx, row.last_valid_block_height)
+        else {
+            return Err(ChainError::Build(format!(
+                "outbox row {} is {} without its bytes",
+                row.id,
+                row.status.as_str()
+            )));
         };
         // The height is read before the status: a transaction that lands in between is seen.
         let finalized_height = self.chain.finalized_height().await?;
         match self.state(signature).await? {
-            TransactionState::Confirmed { slot } => self.advance(row, Transition::Confirmed { slot }, now_ms).await.map(|()| true),
-            TransactionState::Finalized { slot } => self.advance(row, Transition::Finalized { slot }, now_ms).await.map(|()| true),
-            TransactionState::Failed { reason } => self.advance(row, Transition::Failed { err: reason }, now_ms).await.map(|()| true),
-            TransactionState::Unknown if finalized_height > last_valid => self.advance(row, Transition::Expired, now_ms).await.map(|()| false),
+            TransactionState::Confirmed { slot } => {
+                self.advance(row, Transition::Confirmed { slot }, now_ms).await.map(|()| true)
+            }
+            TransactionState::Finalized { slot } => {
+                self.advance(row, Transition::Finalized { slot }, now_ms).await.map(|()| true)
+            }
+            TransactionState::Failed { reason } => {
+                self.advance(row, Transition::Failed { err: reason }, now_ms).await.map(|()| true)
+            }
+            TransactionState::Unknown if finalized_height > last_valid => {
+                self.advance(row, Transition::Expired, now_ms).await.map(|()| false)
+            }
             TransactionState::Unknown => {
                 if row.status == OutboxStatus::Signed || now_ms >= row.updated_ms.saturating_add(REBROADCAST_MS) {
                     // An endpoint that has it already refuses it; only the status decides.
@@ -152,10 +176,14 @@ impl Outbox {
     async fn finalize(&self, row: &OutboxRow, now_ms: u64) -> Result<bool, ChainError> {
         let Some(signature) = row.signature else { return Ok(true) };
         match self.state(signature).await? {
-            TransactionState::Finalized { slot } => self.advance(row, Transition::Finalized { slot }, now_ms).await.map(|()| true),
+            TransactionState::Finalized { slot } => {
+                self.advance(row, Transition::Finalized { slot }, now_ms).await.map(|()| true)
+            }
             TransactionState::Unknown => self.advance(row, Transition::RolledBack, now_ms).await.map(|()| false),
             TransactionState::Confirmed { .. } => Ok(true),
-            TransactionState::Failed { reason } => self.advance(row, Transition::Failed { err: reason }, now_ms).await.map(|()| true),
+            TransactionState::Failed { reason } => {
+                self.advance(row, Transition::Failed { err: reason }, now_ms).await.map(|()| true)
+            }
         }
     }
 

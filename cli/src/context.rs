@@ -37,14 +37,19 @@ pub fn home() -> anyhow::Result<PathBuf> {
 
 /// Reads a Solana keypair file: a JSON array of 64 numbers, secret key then public key.
 pub fn read_keypair(path: &Path) -> anyhow::Result<Keypair> {
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("cannot read the wallet {}; create one with `waybill wallet new` or name one with --keypair", path.display()))?;
-    let bytes: Vec<u8> =
-        serde_json::from_str(&text).with_context(|| format!("{} is no Solana keypair file: expected a JSON array of 64 bytes", path.display()))?;
+    let text = std::fs::read_to_string(path).with_context(|| {
+        format!(
+            "cannot read the wallet {}; create one with `waybill wallet new` or name one with --keypair",
+            path.display()
+        )
+    })?;
+    let bytes: Vec<u8> = serde_json::from_str(&text)
+        .with_context(|| format!("{} is no Solana keypair file: expected a JSON array of 64 bytes", path.display()))?;
     if bytes.len() != 64 {
         bail!("{} is no Solana keypair file: it holds {} bytes, expected 64", path.display(), bytes.len());
     }
-    Keypair::try_from(bytes.as_slice()).map_err(|_| anyhow::anyhow!("{} is damaged: its public key does not belong to its secret key", path.display()))
+    Keypair::try_from(bytes.as_slice())
+        .map_err(|_| anyhow::anyhow!("{} is damaged: its public key does not belong to its secret key", path.display()))
 }
 
 /// Writes a new keypair file, readable by its owner only. Never overwrites.

@@ -10,10 +10,22 @@ use solana_signer::Signer;
 use std::path::Path;
 use waybill_chain::{
     Chain,
-    coin::{self, authority::Authorities, state::{CoinConfig, Rate, VaultKind}},
+    coin::{
+        self,
+        authority::Authorities,
+        state::{CoinConfig, Rate, VaultKind},
+    },
     ix,
-    market::{self, instructions::CreateMarketArgs, state::{Market, MarketConfig, MarketParams, Region, Role}},
-    settlement::{self, instructions::InitConfigArgs, state::{FeeSplit, SettleConfig}},
+    market::{
+        self,
+        instructions::CreateMarketArgs,
+        state::{Market, MarketConfig, MarketParams, Region, Role},
+    },
+    settlement::{
+        self,
+        instructions::InitConfigArgs,
+        state::{FeeSplit, SettleConfig},
+    },
 };
 
 /// AIC base units in one AIC.
@@ -104,7 +116,15 @@ impl GenesisPlan {
             kappa_weaver_bps: 2_000,
             beta_max_bps: 1_000,
             // $25 each, $500 a gateway, $100 a verifier
-            min_stake_aic: MinStake { vendor: 500, oem: 500, provider: 500, curator: 500, weaver: 500, gateway: 10_000, verifier: 2_000 },
+            min_stake_aic: MinStake {
+                vendor: 500,
+                oem: 500,
+                provider: 500,
+                curator: 500,
+                weaver: 500,
+                gateway: 10_000,
+                verifier: 2_000,
+            },
             market: vec![MarketPlan::local(1, 0, "eu-west"), MarketPlan::local(2, 1, "us-east")],
         }
     }
@@ -116,7 +136,8 @@ impl GenesisPlan {
 
     fn params(&self) -> MarketParams {
         let stake = self.min_stake_aic;
-        let roles = [stake.vendor, stake.oem, stake.provider, stake.curator, stake.weaver, stake.gateway, stake.verifier];
+        let roles =
+            [stake.vendor, stake.oem, stake.provider, stake.curator, stake.weaver, stake.gateway, stake.verifier];
         MarketParams {
             fee_bps: self.fee_bps,
             kappa_vendor_bps: self.kappa_vendor_bps,
@@ -136,7 +157,8 @@ impl GenesisPlan {
 
 /// Minimum stake of a role on this network, in base units.
 pub async fn min_stake(chain: &Chain, role: Role) -> anyhow::Result<u64> {
-    let config: MarketConfig = chain.expect("market configuration", &market::seeds::find_config().0, "run `waybill genesis` first").await?;
+    let config: MarketConfig =
+        chain.expect("market configuration", &market::seeds::find_config().0, "run `waybill genesis` first").await?;
     Ok(config.params.min_stake(role))
 }
 
@@ -149,7 +171,10 @@ pub async fn run(chain: &Chain, admin: &Keypair, plan: &GenesisPlan, progress: &
     if chain.account::<MarketConfig>(&market::seeds::find_config().0).await?.is_none() {
         progress.step("market configuration");
         let slasher = settlement::seeds::find_slasher().0;
-        chain.send(admin, &[], &[ix::market::init_config(key, all, slasher, plan.params())]).await.context("configuring the market")?;
+        chain
+            .send(admin, &[], &[ix::market::init_config(key, all, slasher, plan.params())])
+            .await
+            .context("configuring the market")?;
     }
     if chain.account::<SettleConfig>(&settlement::seeds::find_config().0).await?.is_none() {
         progress.step("settlement configuration");
@@ -162,7 +187,10 @@ pub async fn run(chain: &Chain, admin: &Keypair, plan: &GenesisPlan, progress: &
             fee: FeeSplit { audit_bps: 120, gateway_bps: 60, burn_bps: 60, treasury_bps: 60 },
             authorities: all,
         };
-        chain.send(admin, &[], &[ix::settlement::init_config(key, key, args)]).await.context("configuring settlement")?;
+        chain
+            .send(admin, &[], &[ix::settlement::init_config(key, key, args)])
+            .await
+            .context("configuring settlement")?;
     }
     for market in &plan.market {
         if chain.account::<Market>(&market::seeds::find_market(market.id).0).await?.is_none() {
@@ -183,7 +211,13 @@ pub async fn run(chain: &Chain, admin: &Keypair, plan: &GenesisPlan, progress: &
     Ok(())
 }
 
-async fn found_coin(chain: &Chain, admin: &Keypair, all: Authorities, plan: &GenesisPlan, progress: &Progress) -> anyhow::Result<()> {
+async fn found_coin(
+    chain: &Chain,
+    admin: &Keypair,
+    all: Authorities,
+    plan: &GenesisPlan,
+    progress: &Progress,
+) -> anyhow::Result<()> {
     let key = admin.pubkey();
     let address = coin::seeds::find_config().0;
     if chain.account::<CoinConfig>(&address).await?.is_none() {
@@ -215,7 +249,9 @@ async fn found_coin(chain: &Chain, admin: &Keypair, all: Authorities, plan: &Gen
 /// A region's name as the chain keeps it: lower-case letters, digits and hyphens, padded with zeros.
 pub fn region(name: &str) -> anyhow::Result<Region> {
     let mut region = Region::default();
-    let valid = !name.is_empty() && name.len() <= region.len() && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    let valid = !name.is_empty()
+        && name.len() <= region.len()
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     anyhow::ensure!(valid, "{name:?} is no region: use 1 to {} of a-z, 0-9 and '-'", region.len());
     region[..name.len()].copy_from_slice(name.as_bytes());
     Ok(region)

@@ -6,25 +6,31 @@ use anchor_lang::prelude::Pubkey;
 
 /// An account or wallet in base58.
 pub fn address(text: &str) -> Result<Pubkey, String> {
-    text.parse().map_err(|_| format!("{text:?} is no address: expected 32 bytes in base58, as `waybill wallet address` prints them"))
+    text.parse().map_err(|_| {
+        format!("{text:?} is no address: expected 32 bytes in base58, as `waybill wallet address` prints them")
+    })
 }
 
 /// 32 bytes in hexadecimal digits.
 pub fn hash(text: &str) -> Result<[u8; 32], String> {
     let mut bytes = [0; 32];
-    hex::decode_to_slice(text, &mut bytes).map_err(|_| format!("{text:?} is no SHA-256: expected 64 hexadecimal digits"))?;
+    hex::decode_to_slice(text, &mut bytes)
+        .map_err(|_| format!("{text:?} is no SHA-256: expected 64 hexadecimal digits"))?;
     Ok(bytes)
 }
 
 /// US dollars as nano-credits, at most nine decimals.
 pub fn usd(text: &str) -> Result<u64, String> {
     let digits = text.strip_prefix('$').unwrap_or(text);
-    output::parse_aic(digits).map_err(|_| format!("{text:?} is no amount of US dollars: write it like 25 or 0.5, with at most nine decimals"))
+    output::parse_aic(digits).map_err(|_| {
+        format!("{text:?} is no amount of US dollars: write it like 25 or 0.5, with at most nine decimals")
+    })
 }
 
 /// SOL as lamports.
 pub fn sol(text: &str) -> Result<u64, String> {
-    output::parse_aic(text).map_err(|_| format!("{text:?} is no amount of SOL: write it like 2 or 0.5, with at most nine decimals"))
+    output::parse_aic(text)
+        .map_err(|_| format!("{text:?} is no amount of SOL: write it like 2 or 0.5, with at most nine decimals"))
 }
 
 /// A span of time as seconds: `90s`, `15m`, `12h`, `30d`.

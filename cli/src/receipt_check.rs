@@ -207,7 +207,8 @@ pub fn check(bundle: &Bundle, facts: &ChainFacts) -> Report {
     checks.push(Check { name: name::INCLUSION, verdict: case.settled(Case::inclusion) });
     checks.push(Check { name: name::LINE, verdict: case.settled(Case::line) });
 
-    let snapshot_holds = checks.iter().any(|check| check.name == name::SNAPSHOT && matches!(check.verdict, Verdict::Holds(_)));
+    let snapshot_holds =
+        checks.iter().any(|check| check.name == name::SNAPSHOT && matches!(check.verdict, Verdict::Holds(_)));
     let outcome = if checks.iter().any(|check| matches!(check.verdict, Verdict::Fails(_))) {
         Outcome::Failed
     } else if checks.iter().any(|check| matches!(check.verdict, Verdict::Pending(_))) {
@@ -232,33 +233,43 @@ impl Case<'_> {
 
     fn worker_signature(&self) -> Finding {
         let worker = &self.receipt.worker;
-        hold(signing::verify(worker, &self.bundle.receipt, &self.bundle.worker_signature), || "is not the worker's over these bytes".into())?;
+        hold(signing::verify(worker, &self.bundle.receipt, &self.bundle.worker_signature), || {
+            "is not the worker's over these bytes".into()
+        })?;
         Ok(format!("by {}", Pubkey::new_from_array(*worker)))
     }
 
     fn gateway_signature(&self) -> Finding {
         let gateway = &self.receipt.gateway;
-        hold(signing::verify(gateway, &self.bundle.receipt, &self.bundle.gateway_signature), || "is not the gateway's over these bytes".into())?;
+        hold(signing::verify(gateway, &self.bundle.receipt, &self.bundle.gateway_signature), || {
+            "is not the gateway's over these bytes".into()
+        })?;
         Ok(format!("by {}", Pubkey::new_from_array(*gateway)))
     }
 
     fn deployment(&self) -> Finding {
         let (said, ours) = (self.receipt.domain, self.facts.domain);
-        hold(said == ours, || format!("the receipt is of network {}, this chain is {}", hex::encode(said), hex::encode(ours)))?;
+        hold(said == ours, || {
+            format!("the receipt is of network {}, this chain is {}", hex::encode(said), hex::encode(ours))
+        })?;
         Ok(hex::encode(ours))
     }
 
     fn worker(&self) -> Finding {
         let node = self.facts.node.as_ref().ok_or("the worker's key is not delegated on this chain")?;
         hold(node.worker.to_bytes() == self.receipt.worker, || "the delegation is another worker's".into())?;
-        hold(node.det_class == self.receipt.det_class, || "the receipt names another determinism class than the delegation".into())?;
+        hold(node.det_class == self.receipt.det_class, || {
+            "the receipt names another determinism class than the delegation".into()
+        })?;
         Ok(format!("delegated by {}", node.operator))
     }
 
     fn model(&self) -> Finding {
         let container = self.facts.container.as_ref().ok_or("the container is not on this chain")?;
         hold(container.id == self.bundle.container.0, || "the chain has another container at this address".into())?;
-        hold(container.name == self.bundle.model, || format!("the container is called {:?} on chain, not {:?}", container.name, self.bundle.model))?;
+        hold(container.name == self.bundle.model, || {
+            format!("the container is called {:?} on chain, not {:?}", container.name, self.bundle.model)
+        })?;
         let stage = container.stages.get(usize::from(self.bundle.stage)).ok_or("the container has no such stage")?;
         let (ran, promised) = (hex::encode(self.receipt.artifact), hex::encode(stage.artifact));
         hold(ran == promised, || format!("the worker ran {ran}, the container promises {promised}"))?;
@@ -267,20 +278,27 @@ impl Case<'_> {
 
     fn order(&self, order: &Order) -> Finding {
         let gateway = &self.receipt.gateway;
-        hold(signing::verify(gateway, &self.bundle.order, &self.bundle.order_signature), || "is not the gateway's over this order".into())?;
+        hold(signing::verify(gateway, &self.bundle.order, &self.bundle.order_signature), || {
+            "is not the gateway's over this order".into()
+        })?;
         hold(order.domain == self.receipt.domain, || "the order is of another network".into())?;
         hold(order.channel == self.bundle.channel.0, || "the order is of another channel".into())?;
         hold(order.nonce == self.bundle.nonce, || "the order has another nonce".into())?;
         let known = self.facts.channel_gateway;
-        hold(known.is_none_or(|known| known.to_bytes() == *gateway), || "the channel belongs to another gateway".into())?;
+        hold(known.is_none_or(|known| known.to_bytes() == *gateway), || {
+            "the channel belongs to another gateway".into()
+        })?;
         Ok(format!("channel {}, nonce {}", self.bundle.channel, order.nonce))
     }
 
     fn request(&self, order: &Order) -> Finding {
         hold(order.hash() == self.receipt.request_hash, || "the receipt is for another order".into())?;
-        let paid_for = ctx_hash(&self.bundle.container.0, &self.receipt.input_hash, order.max_price_nc, &self.referrer().0, None);
+        let paid_for =
+            ctx_hash(&self.bundle.container.0, &self.receipt.input_hash, order.max_price_nc, &self.referrer().0, None);
         hold(paid_for == order.ctx_hash, || "the order was for another container, input, price or referrer".into())?;
-        hold(self.receipt.flags & flags::DELEGATED != 0, || "the receipt does not say that it was paid by an order".into())?;
+        hold(self.receipt.flags & flags::DELEGATED != 0, || {
+            "the receipt does not say that it was paid by an order".into()
+        })?;
         hold(self.receipt.price_nc <= order.max_price_nc, || "the price is above what the order allows".into())?;
         Ok(format!("at most {} nc were ordered", order.max_price_nc))
     }
@@ -296,15 +314,21 @@ impl Case<'_> {
         let artifact = self.facts.artifact.as_ref().ok_or("the artifact is not registered on this chain")?;
         let container = self.facts.container.as_ref().ok_or("the container is not on this chain")?;
         let pricing = amount::pricing_epoch(self.receipt.epoch);
-        let is_it = snapshot.container == self.bundle.container.0 && snapshot.stage == self.bundle.stage && snapshot.pricing_epoch == pricing;
+        let is_it = snapshot.container == self.bundle.container.0
+            && snapshot.stage == self.bundle.stage
+            && snapshot.pricing_epoch == pricing;
         hold(is_it, || "is that of another container, stage or pricing epoch".into())?;
         hold(stack::is_whole(&snapshot.bps), || "its six shares are not 10,000 basis points".into())?;
         hold(snapshot.artifact == self.receipt.artifact, || "it was frozen for another model".into())?;
         hold(artifact.hash == snapshot.artifact, || "its artifact is another one".into())?;
         let payees = &snapshot.payees;
-        hold(payees.vendor == artifact.vendor, || format!("it pays {} instead of the vendor {}", payees.vendor, artifact.vendor))?;
+        hold(payees.vendor == artifact.vendor, || {
+            format!("it pays {} instead of the vendor {}", payees.vendor, artifact.vendor)
+        })?;
         hold(payees.oem == artifact.oem, || format!("it pays {} instead of the OEM {}", payees.oem, artifact.oem))?;
-        hold(payees.weaver == container.creator, || format!("it pays {} instead of the weaver {}", payees.weaver, container.creator))?;
+        hold(payees.weaver == container.creator, || {
+            format!("it pays {} instead of the weaver {}", payees.weaver, container.creator)
+        })?;
         Ok(format!("pricing epoch {pricing}, {} nc per 1,000 units", snapshot.price_nc))
     }
 
@@ -320,15 +344,24 @@ impl Case<'_> {
     /// What the gateway says it charged, and the note that the consumer holds.
     fn charge(&self) -> Finding {
         let price = self.receipt.price_nc;
-        hold(self.bundle.charge_nc == price, || format!("the gateway says {} nc, the receipt {price} nc", self.bundle.charge_nc))?;
+        hold(self.bundle.charge_nc == price, || {
+            format!("the gateway says {} nc, the receipt {price} nc", self.bundle.charge_nc)
+        })?;
         let Some(signed) = &self.bundle.note else {
             return Ok(format!("{price} nc; the charge note is not signed yet"));
         };
-        let note = ChargeNote::from_bytes(&signed.note).map_err(|error| format!("the charge note cannot be read: {error}"))?;
-        hold(signing::verify(&self.receipt.gateway, &signed.note, &signed.signature), || "the charge note's signature is not the gateway's".into())?;
-        let ours = note.domain == self.receipt.domain && note.channel == self.bundle.channel.0 && note.nonce == self.bundle.nonce;
+        let note =
+            ChargeNote::from_bytes(&signed.note).map_err(|error| format!("the charge note cannot be read: {error}"))?;
+        hold(signing::verify(&self.receipt.gateway, &signed.note, &signed.signature), || {
+            "the charge note's signature is not the gateway's".into()
+        })?;
+        let ours = note.domain == self.receipt.domain
+            && note.channel == self.bundle.channel.0
+            && note.nonce == self.bundle.nonce;
         hold(ours, || "the charge note is for another request".into())?;
-        hold(note.charge_nc == price, || format!("the charge note says {} nc, the receipt {price} nc", note.charge_nc))?;
+        hold(note.charge_nc == price, || {
+            format!("the charge note says {} nc, the receipt {price} nc", note.charge_nc)
+        })?;
         Ok(format!("{price} nc, acknowledged in a signed note"))
     }
 
@@ -341,20 +374,27 @@ impl Case<'_> {
             if inclusion.status == "built" {
                 return Verdict::Pending(format!("the batch of epoch {} is not posted yet", inclusion.epoch));
             }
-            let why = format!("the gateway says that its batch is {}, the chain has none: wrong chain, or its account was closed", inclusion.status);
+            let why = format!(
+                "the gateway says that its batch is {}, the chain has none: wrong chain, or its account was closed",
+                inclusion.status
+            );
             return Verdict::Fails(why);
         };
         check(self, inclusion, batch).map_or_else(Verdict::Fails, Verdict::Holds)
     }
 
     fn inclusion(&self, inclusion: &Inclusion, batch: &Batch) -> Finding {
-        let mine = batch.gateway.to_bytes() == self.receipt.gateway && batch.epoch == self.receipt.epoch && batch.shard == inclusion.shard;
+        let mine = batch.gateway.to_bytes() == self.receipt.gateway
+            && batch.epoch == self.receipt.epoch
+            && batch.shard == inclusion.shard;
         hold(mine, || "the batch is another gateway's or another epoch's".into())?;
         let stated = inclusion.gateway.0 == self.receipt.gateway && inclusion.epoch == self.receipt.epoch;
         hold(stated, || "the gateway names a batch of another gateway or epoch".into())?;
         let root = merkle::Node { hash: batch.receipts_root, sum: batch.sum_nc };
         hold(inclusion.receipts_root.node() == root, || "the gateway names another root than the one on chain".into())?;
-        hold(inclusion.n_receipts == batch.n_receipts, || "the gateway names another number of receipts than the chain".into())?;
+        hold(inclusion.n_receipts == batch.n_receipts, || {
+            "the gateway names another number of receipts than the chain".into()
+        })?;
         let leaf = merkle::leaf(&self.bundle.receipt, self.receipt.price_nc);
         let proof: Vec<merkle::Node> = inclusion.proof.iter().map(ProofNode::node).collect();
         merkle::verify(&root, batch.n_receipts, inclusion.leaf, &leaf, &proof).map_err(|error| error.to_string())?;
@@ -363,7 +403,9 @@ impl Case<'_> {
 
     fn line(&self, inclusion: &Inclusion, batch: &Batch) -> Finding {
         let line = Line::from_bytes(&inclusion.line).map_err(|error| format!("the line cannot be read: {error}"))?;
-        hold(line.key() == self.receipt.line_key && line.epoch == self.receipt.epoch, || "is the line of other receipts".into())?;
+        hold(line.key() == self.receipt.line_key && line.epoch == self.receipt.epoch, || {
+            "is the line of other receipts".into()
+        })?;
         let covered = inclusion.leaf.checked_sub(line.first_receipt).is_some_and(|place| place < line.n_receipts);
         hold(covered, || "the line does not cover this receipt".into())?;
         hold(line.credits_nc >= self.receipt.price_nc, || "the line is worth less than this receipt".into())?;
@@ -398,7 +440,8 @@ impl Case<'_> {
             ("protocol", None),
         ];
         let each = roles.into_iter().enumerate();
-        each.map(|(i, (role, payee))| Part { role, bps: snapshot.bps[i], nc: nc[i], aic: aic.map(|aic| aic[i]), payee }).collect()
+        each.map(|(i, (role, payee))| Part { role, bps: snapshot.bps[i], nc: nc[i], aic: aic.map(|aic| aic[i]), payee })
+            .collect()
     }
 }
 
@@ -471,9 +514,27 @@ mod tests {
         }
     }
 
-    fn line(index: u32, worker: &Keypair, referrer: &WalletId, first_receipt: u32, n_receipts: u32, credits_nc: u64) -> [u8; Line::LEN] {
+    fn line(
+        index: u32,
+        worker: &Keypair,
+        referrer: &WalletId,
+        first_receipt: u32,
+        n_receipts: u32,
+        credits_nc: u64,
+    ) -> [u8; Line::LEN] {
         let worker = worker.pubkey().to_bytes();
-        Line { stage: 0, epoch: EPOCH, index, container: CONTAINER, worker, referrer: referrer.0, first_receipt, n_receipts, credits_nc }.to_bytes()
+        Line {
+            stage: 0,
+            epoch: EPOCH,
+            index,
+            container: CONTAINER,
+            worker,
+            referrer: referrer.0,
+            first_receipt,
+            n_receipts,
+            credits_nc,
+        }
+        .to_bytes()
     }
 
     fn world() -> World {
@@ -483,15 +544,20 @@ mod tests {
         let order = Order { domain: DOMAIN, channel: channel.0, nonce, max_price_nc, ctx_hash: paid_for };
         let mine: Vec<Receipt> = (0..MINE).map(|seq| receipt((&gateway, &worker), &referrer, &order, seq)).collect();
         let others: Vec<Receipt> = (0..OTHERS).map(|seq| receipt((&gateway, &other), &referrer, &order, seq)).collect();
-        let leaves = mine.iter().chain(&others).map(|receipt| merkle::leaf(&receipt.to_bytes(), receipt.price_nc)).collect();
+        let leaves =
+            mine.iter().chain(&others).map(|receipt| merkle::leaf(&receipt.to_bytes(), receipt.price_nc)).collect();
         let receipts_tree = Tree::build(leaves).unwrap();
         let sum = |receipts: &[Receipt]| receipts.iter().map(|receipt| receipt.price_nc).sum::<u64>();
-        let lines = [line(0, &worker, &referrer, 0, MINE, sum(&mine)), line(1, &other, &referrer, MINE, OTHERS, sum(&others))];
-        let line_leaves = lines.iter().map(|bytes| merkle::leaf(bytes, Line::from_bytes(bytes).unwrap().credits_nc)).collect();
+        let lines =
+            [line(0, &worker, &referrer, 0, MINE, sum(&mine)), line(1, &other, &referrer, MINE, OTHERS, sum(&others))];
+        let line_leaves =
+            lines.iter().map(|bytes| merkle::leaf(bytes, Line::from_bytes(bytes).unwrap().credits_nc)).collect();
         let lines_tree = Tree::build(line_leaves).unwrap();
         let tested = &mine[LEAF as usize];
         let bytes = tested.to_bytes();
-        let note = ChargeNote { domain: DOMAIN, channel: channel.0, nonce, charge_nc: tested.price_nc, cum_charged_nc: 9_000 }.to_bytes();
+        let note =
+            ChargeNote { domain: DOMAIN, channel: channel.0, nonce, charge_nc: tested.price_nc, cum_charged_nc: 9_000 }
+                .to_bytes();
         let bundle = Bundle {
             id: "req-1".into(),
             model: "tiny".into(),
@@ -624,7 +690,12 @@ mod tests {
     }
 
     fn failed(report: &Report) -> Vec<&'static str> {
-        report.checks.iter().filter(|check| matches!(check.verdict, Verdict::Fails(_))).map(|check| check.name).collect()
+        report
+            .checks
+            .iter()
+            .filter(|check| matches!(check.verdict, Verdict::Fails(_)))
+            .map(|check| check.name)
+            .collect()
     }
 
     fn failures(bundle: &Bundle, facts: &ChainFacts) -> Vec<&'static str> {
@@ -638,7 +709,10 @@ mod tests {
         let World { bundle, facts, .. } = world();
         let report = check(&bundle, &facts);
         assert_eq!((report.outcome, failed(&report)), (Outcome::Verified, vec![]));
-        assert_eq!(report.parts.iter().map(|part| part.role).collect::<Vec<_>>(), ["vendor", "oem", "provider", "curator", "weaver", "protocol"]);
+        assert_eq!(
+            report.parts.iter().map(|part| part.role).collect::<Vec<_>>(),
+            ["vendor", "oem", "provider", "curator", "weaver", "protocol"]
+        );
         assert_eq!(report.parts.iter().map(|part| part.nc).sum::<u64>(), bundle.charge_nc);
         let batch = facts.batch.as_ref().unwrap();
         let worth = claim_amount(batch.sum_nc, batch.aic, bundle.charge_nc).unwrap();

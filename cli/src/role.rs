@@ -3,7 +3,8 @@
 use waybill_chain::market::state::Role;
 
 /// Every role, in the chain's order.
-pub const ROLES: [Role; 7] = [Role::Vendor, Role::Oem, Role::Provider, Role::Curator, Role::Weaver, Role::Gateway, Role::Verifier];
+pub const ROLES: [Role; 7] =
+    [Role::Vendor, Role::Oem, Role::Provider, Role::Curator, Role::Weaver, Role::Gateway, Role::Verifier];
 
 /// The role's name in lower case.
 pub fn name(role: Role) -> &'static str {

@@ -109,13 +109,23 @@ impl Running {
         Self { tasks: vec![], failed: watch::Sender::new(None), engines: None }
     }
 
-    fn spawn(&mut self, name: &'static str, stop: CancellationToken, work: impl Future<Output = anyhow::Result<()>> + Send + 'static) {
+    fn spawn(
+        &mut self,
+        name: &'static str,
+        stop: CancellationToken,
+        work: impl Future<Output = anyhow::Result<()>> + Send + 'static,
+    ) {
         let (failed, told) = (self.failed.clone(), stop.clone());
         let task = tokio::spawn(async move {
             let outcome = work.await;
             // A service that ends by itself is an error even when it says nothing.
             if !told.is_cancelled() {
-                failed.send_replace(Some(outcome.as_ref().err().map_or_else(|| format!("the {name} ended"), |e| format!("the {name} ended: {e:#}"))));
+                failed.send_replace(Some(
+                    outcome
+                        .as_ref()
+                        .err()
+                        .map_or_else(|| format!("the {name} ended"), |e| format!("the {name} ended: {e:#}")),
+                ));
             }
             outcome
         });
@@ -137,7 +147,9 @@ impl Running {
             stop.cancel();
             match task.await {
                 Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::error!(service = name, error = format!("{error:#}"), "stopped with an error"),
+                Ok(Err(error)) => {
+                    tracing::error!(service = name, error = format!("{error:#}"), "stopped with an error")
+                }
                 Err(error) => tracing::error!(service = name, %error, "stopped with a panic"),
             }
         }
@@ -169,7 +181,11 @@ impl Running {
         let deps = SchedulerDeps::new(Arc::new(ChainRegistry(catalogue.clone())), Arc::new(lines));
         let stop = CancellationToken::new();
         let running = waybill_scheduler::start(config, deps, stop.clone()).await?;
-        let started = StartedScheduler { address: running.sessions, gateways: running.gateways, dispatch: running.scheduler.clone() };
+        let started = StartedScheduler {
+            address: running.sessions,
+            gateways: running.gateways,
+            dispatch: running.scheduler.clone(),
+        };
         self.spawn("scheduler", stop, async move { Ok(running.finished().await?) });
         Ok(started)
     }
@@ -192,7 +208,12 @@ impl Running {
                 Ok(())
             });
         }
-        let config = SettleConfig { gateway: wallet, data_uri: String::new(), close_after: CLOSE_AFTER, interval: SETTLE_INTERVAL };
+        let config = SettleConfig {
+            gateway: wallet,
+            data_uri: String::new(),
+            close_after: CLOSE_AFTER,
+            interval: SETTLE_INTERVAL,
+        };
         let settler = Settler::new(config, catalogue.clone(), store.clone(), outbox);
         let stop = CancellationToken::new();
         let told = stop.clone();
@@ -218,7 +239,8 @@ impl Running {
         let wallet = WalletId(key.pubkey().to_bytes());
         let instance = instance()?;
         let ledger_stop = CancellationToken::new();
-        let (ledger, ledger_task) = Ledger::start(store.clone(), LedgerConfig::new(wallet, instance.clone()), ledger_stop.clone());
+        let (ledger, ledger_task) =
+            Ledger::start(store.clone(), LedgerConfig::new(wallet, instance.clone()), ledger_stop.clone());
         self.spawn("ledger", ledger_stop, async move { Ok(ledger_task.await?) });
         let market = ChainMarket::new(catalogue.clone(), VIEW_MAX_AGE).context("the chain was not read yet")?;
         let deps = GatewayDeps { store: store.clone(), ledger, hub, market: Arc::new(market), dispatch };
@@ -234,12 +256,22 @@ impl Running {
     }
 
     /// A worker; those of one process share the loaded models.
-    pub async fn worker(&mut self, settings: WorkerSettings, key: Keypair, catalogue: &Arc<Catalogue>) -> anyhow::Result<()> {
+    pub async fn worker(
+        &mut self,
+        settings: WorkerSettings,
+        key: Keypair,
+        catalogue: &Arc<Catalogue>,
+    ) -> anyhow::Result<()> {
         let settle = catalogue.view().context("the chain was not read yet")?.settle.clone();
         let engines = match &self.engines {
             Some(engines) => engines.clone(),
             None => {
-                let config = EngineConfig { library: settings.library, models: settings.models, threads: settings.threads, max_batch: MAX_BATCH };
+                let config = EngineConfig {
+                    library: settings.library,
+                    models: settings.models,
+                    threads: settings.threads,
+                    max_batch: MAX_BATCH,
+                };
                 let engines = Arc::new(tokio::task::spawn_blocking(move || Engines::load(&config)).await??);
                 self.engines = Some(engines.clone());
                 engines
@@ -248,13 +280,19 @@ impl Running {
         let config = WorkerConfig {
             scheduler_url: settings.scheduler_url,
             key,
-            profile: Profile { region: settings.region, class: settings.class, slots: settings.slots, allowed_gateways: None },
+            profile: Profile {
+                region: settings.region,
+                class: settings.class,
+                slots: settings.slots,
+                allowed_gateways: None,
+            },
             domain: settle.domain,
             epoch_s: settle.epoch_s,
             trust: Trust::default(),
             drain: Duration::from_secs(30),
         };
-        let deps = WorkerDeps { engines, funding: Arc::new(waybill_worker::onchain::ChainFunding::new(catalogue.clone())) };
+        let deps =
+            WorkerDeps { engines, funding: Arc::new(waybill_worker::onchain::ChainFunding::new(catalogue.clone())) };
         let stop = CancellationToken::new();
         let told = stop.clone();
         self.spawn("worker", stop, async move { Ok(waybill_worker::run(config, deps, told).await?) });
@@ -288,7 +326,9 @@ pub async fn wait_ready(gateway: &str, workers: usize, dispatch: &Arc<dyn Dispat
             }
         }
     };
-    tokio::time::timeout(READY_LIMIT, ready).await.with_context(|| format!("not ready after {} s; see the log with --log info", READY_LIMIT.as_secs()))
+    tokio::time::timeout(READY_LIMIT, ready)
+        .await
+        .with_context(|| format!("not ready after {} s; see the log with --log info", READY_LIMIT.as_secs()))
 }
 
 /// The hub named by a URL, or the one of this process.
@@ -296,7 +336,9 @@ pub async fn open_hub(url: Option<&str>) -> anyhow::Result<Arc<dyn Hub>> {
     let holder = instance()?;
     Ok(match url {
         None => Arc::new(LocalHub::new(holder)),
-        Some(url) => Arc::new(RedisHub::connect(url, "waybill", holder).await.with_context(|| format!("connecting to the hub {url}"))?),
+        Some(url) => Arc::new(
+            RedisHub::connect(url, "waybill", holder).await.with_context(|| format!("connecting to the hub {url}"))?,
+        ),
     })
 }
 
@@ -318,15 +360,23 @@ pub fn program_files(named: Option<PathBuf>) -> anyhow::Result<Vec<(Pubkey, Path
     let folder = match named {
         Some(folder) => folder,
         // target/debug/waybill → target/deploy
-        None => std::env::current_exe()?.parent().and_then(Path::parent).context("this program has no folder")?.join("deploy"),
+        None => std::env::current_exe()?
+            .parent()
+            .and_then(Path::parent)
+            .context("this program has no folder")?
+            .join("deploy"),
     };
-    let files = [(coin::ID, "waybill_coin.so"), (market::ID, "waybill_market.so"), (settlement::ID, "waybill_settlement.so")];
+    let files =
+        [(coin::ID, "waybill_coin.so"), (market::ID, "waybill_market.so"), (settlement::ID, "waybill_settlement.so")];
     files
         .into_iter()
         .map(|(id, name)| {
             let file = folder.join(name);
             if !file.is_file() {
-                bail!("{} is missing: build it with `cargo xtask programs`, or name the folder with --programs", file.display());
+                bail!(
+                    "{} is missing: build it with `cargo xtask programs`, or name the folder with --programs",
+                    file.display()
+                );
             }
             Ok((id, file))
         })
@@ -341,11 +391,24 @@ pub struct KeyOwner {
 }
 
 /// Makes an API key for a channel and returns its secret text, which is stored nowhere but hashed.
-pub async fn create_api_key(store: &Store, pepper: &Pepper, owner: &KeyOwner, label: &str, limit_nc: Option<u64>) -> anyhow::Result<String> {
+pub async fn create_api_key(
+    store: &Store,
+    pepper: &Pepper,
+    owner: &KeyOwner,
+    label: &str,
+    limit_nc: Option<u64>,
+) -> anyhow::Result<String> {
     let channel = ChannelId(owner.channel.to_bytes());
     store.ensure_channel(channel, WalletId(owner.consumer.to_bytes()), WalletId(owner.gateway.to_bytes())).await?;
     let key = SecretKey::generate(&mut rand::rng());
-    let new = NewApiKey { public_id: key.public_id.clone(), hash: key.hash(pepper), channel, label: label.to_owned(), created_ms: now_ms(), limit_nc };
+    let new = NewApiKey {
+        public_id: key.public_id.clone(),
+        hash: key.hash(pepper),
+        channel,
+        label: label.to_owned(),
+        created_ms: now_ms(),
+        limit_nc,
+    };
     store.insert_api_key(&new).await?;
     Ok(key.reveal())
 }
@@ -369,7 +432,8 @@ pub fn read_or_make_pepper(file: &Path) -> anyhow::Result<Pepper> {
 pub fn read_pepper(file: &Path) -> anyhow::Result<Pepper> {
     let text = fs::read_to_string(file).with_context(|| format!("cannot read the pepper {}", file.display()))?;
     let mut bytes = [0; 32];
-    hex::decode_to_slice(text.trim(), &mut bytes).with_context(|| format!("{} is no pepper: expected 64 hexadecimal digits", file.display()))?;
+    hex::decode_to_slice(text.trim(), &mut bytes)
+        .with_context(|| format!("{} is no pepper: expected 64 hexadecimal digits", file.display()))?;
     Ok(Pepper::new(bytes))
 }
 
@@ -380,7 +444,13 @@ pub fn write_secret(file: &Path, text: &str) -> anyhow::Result<()> {
         fs::create_dir_all(folder)?;
     }
     let mut open = fs::OpenOptions::new();
-    let mut handle = open.write(true).create(true).truncate(true).mode(0o600).open(file).with_context(|| format!("cannot write {}", file.display()))?;
+    let mut handle = open
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(file)
+        .with_context(|| format!("cannot write {}", file.display()))?;
     handle.write_all(text.as_bytes())?;
     Ok(handle.sync_all()?)
 }

@@ -1,7 +1,7 @@
 //! The on-chain test harness: a [`World`] runs the built SBF programs in LiteSVM, with mainnet's features and
 //! signature checks, over a genesis of our own programs. Nothing here executes a program natively.
 //!
-//! * the `.so` files come from `WAYBILL_PROGRAMS_DIR`, or `deploy` in the target directory (`tools/sbf/build`);
+//! * the `.so` files come from `WAYBILL_PROGRAMS`, or `deploy` in the target directory (`tools/sbf/build`);
 //! * only [`World::payer`] owns SOL: it pays every fee and rent, so each scenario shows that no role needs SOL;
 //! * keys are derived from names, time is set by hand: a scenario is the same on every run;
 //! * [`World::measure`] holds an instruction to its compute ceiling and records what it used.

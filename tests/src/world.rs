@@ -52,7 +52,7 @@ pub(crate) fn target_dir() -> PathBuf {
 /// Where the `.so` files are.
 #[must_use]
 pub fn program_dir() -> PathBuf {
-    std::env::var_os("WAYBILL_PROGRAMS_DIR").map_or_else(|| target_dir().join("deploy"), PathBuf::from)
+    std::env::var_os("WAYBILL_PROGRAMS").map_or_else(|| target_dir().join("deploy"), PathBuf::from)
 }
 
 /// A chain. Scenarios reach the SVM through `svm` where no method serves.

@@ -61,14 +61,24 @@ pub fn genesis_mint(admin: Pubkey) -> Instruction {
 
 /// Gives up the mint authority.
 pub fn revoke_mint(admin: Pubkey) -> Instruction {
-    let accounts = accounts::RevokeMint { admin, config: seeds::find_config().0, mint: seeds::find_mint().0, token_program: TOKEN };
+    let accounts = accounts::RevokeMint {
+        admin,
+        config: seeds::find_config().0,
+        mint: seeds::find_mint().0,
+        token_program: TOKEN,
+    };
     build(ID, &accounts, &instruction::RevokeMint {})
 }
 
 /// Creates the rate: `rate` AIC base units per US dollar, reported by `reporters` once per `epoch_s`.
 pub fn init_rate(payer: Pubkey, admin: Pubkey, rate: u64, epoch_s: u32, reporters: Vec<Pubkey>) -> Instruction {
-    let accounts =
-        accounts::InitRate { payer, admin, config: seeds::find_config().0, rate: seeds::find_rate().0, system_program: SYSTEM };
+    let accounts = accounts::InitRate {
+        payer,
+        admin,
+        config: seeds::find_config().0,
+        rate: seeds::find_rate().0,
+        system_program: SYSTEM,
+    };
     build(ID, &accounts, &instruction::InitRate { args: InitRateArgs { rate, epoch_s, reporters } })
 }
 
@@ -80,7 +90,11 @@ pub fn submit_rate(reporter: Pubkey, rate: u64) -> Instruction {
 
 /// Fixes the rate of this rate epoch. Anyone.
 pub fn roll_rate() -> Instruction {
-    build(ID, &accounts::RollRate { config: seeds::find_config().0, rate: seeds::find_rate().0 }, &instruction::RollRate {})
+    build(
+        ID,
+        &accounts::RollRate { config: seeds::find_config().0, rate: seeds::find_rate().0 },
+        &instruction::RollRate {},
+    )
 }
 
 /// Pays from a spendable vault to an AIC account.

@@ -7,8 +7,9 @@ use coin::authority::Authorities;
 use market::{
     ID, accounts, instruction,
     instructions::{
-        AddStakeArgs, BeginUnstakeArgs, CreateContainerArgs, CreateMarketArgs, InitConfigArgs, PostAskArgs, PostOfferArgs,
-        RegisterArtifactArgs, RegisterNodeArgs, RegisterPartyArgs, RenewNodeArgs, RollContainerArgs, SetBaseArgs,
+        AddStakeArgs, BeginUnstakeArgs, CreateContainerArgs, CreateMarketArgs, InitConfigArgs, PostAskArgs,
+        PostOfferArgs, RegisterArtifactArgs, RegisterNodeArgs, RegisterPartyArgs, RenewNodeArgs, RollContainerArgs,
+        SetBaseArgs,
     },
     seeds,
     state::{Artifact, Container, MarketParams, Role},
@@ -39,8 +40,13 @@ pub fn init_config(payer: Pubkey, authorities: Authorities, slasher: Pubkey, par
 
 /// Creates the market of one class and region. Signed by the admin.
 pub fn create_market(payer: Pubkey, admin: Pubkey, args: CreateMarketArgs) -> Instruction {
-    let accounts =
-        accounts::CreateMarket { payer, admin, config: config(), market: seeds::find_market(args.id).0, system_program: SYSTEM };
+    let accounts = accounts::CreateMarket {
+        payer,
+        admin,
+        config: config(),
+        market: seeds::find_market(args.id).0,
+        system_program: SYSTEM,
+    };
     build(ID, &accounts, &instruction::CreateMarket { args })
 }
 
@@ -85,7 +91,13 @@ pub fn add_stake(owner: Pubkey, role: Role, amount: u64) -> Instruction {
 
 /// Puts stake on its way out.
 pub fn begin_unstake(owner: Pubkey, role: Role, amount: u64) -> Instruction {
-    let accounts = accounts::BeginUnstake { owner, config: config(), party: party(&owner, role), event_authority: event_authority(&ID), program: ID };
+    let accounts = accounts::BeginUnstake {
+        owner,
+        config: config(),
+        party: party(&owner, role),
+        event_authority: event_authority(&ID),
+        program: ID,
+    };
     build(ID, &accounts, &instruction::BeginUnstake { args: BeginUnstakeArgs { amount } })
 }
 
@@ -132,7 +144,12 @@ pub fn revoke_node(operator: Pubkey, worker: Pubkey) -> Instruction {
 }
 
 /// Registers a model file; the OEM signs too where there is one.
-pub fn register_artifact(payer: Pubkey, vendor: Pubkey, oem: Option<Pubkey>, args: RegisterArtifactArgs) -> Instruction {
+pub fn register_artifact(
+    payer: Pubkey,
+    vendor: Pubkey,
+    oem: Option<Pubkey>,
+    args: RegisterArtifactArgs,
+) -> Instruction {
     let accounts = accounts::RegisterArtifact {
         payer,
         vendor,
@@ -178,7 +195,14 @@ pub fn post_ask(payer: Pubkey, owner: Pubkey, role: Role, subject: [u8; 32], wan
 }
 
 /// Posts or changes a worker's offer: the lowest tick it serves at and its capacity in BU per pricing epoch.
-pub fn post_offer(payer: Pubkey, operator: Pubkey, worker: Pubkey, market: u32, tick: u8, capacity: u64) -> Instruction {
+pub fn post_offer(
+    payer: Pubkey,
+    operator: Pubkey,
+    worker: Pubkey,
+    market: u32,
+    tick: u8,
+    capacity: u64,
+) -> Instruction {
     let market = seeds::find_market(market).0;
     let accounts = accounts::PostOffer {
         payer,
@@ -194,7 +218,13 @@ pub fn post_offer(payer: Pubkey, operator: Pubkey, worker: Pubkey, market: u32, 
 }
 
 /// Freezes the split of a stage for a pricing epoch. Anyone; the payees are read from the chain.
-pub async fn roll_container(chain: &Chain, payer: Pubkey, container: &[u8; 32], stage: u8, pricing_epoch: u32) -> Result<Instruction, ChainError> {
+pub async fn roll_container(
+    chain: &Chain,
+    payer: Pubkey,
+    container: &[u8; 32],
+    stage: u8,
+    pricing_epoch: u32,
+) -> Result<Instruction, ChainError> {
     let container_address = seeds::find_container(container).0;
     let account: Container = chain.expect("container", &container_address, "publish it first").await?;
     let Some(stage_account) = account.stages.get(usize::from(stage)) else {
@@ -218,7 +248,8 @@ pub async fn roll_container(chain: &Chain, payer: Pubkey, container: &[u8; 32], 
         snapshot: seeds::find_snapshot(container, stage, pricing_epoch).0,
         system_program: SYSTEM,
     };
-    let mut instruction = build(ID, &accounts, &instruction::RollContainer { args: RollContainerArgs { stage, pricing_epoch } });
+    let mut instruction =
+        build(ID, &accounts, &instruction::RollContainer { args: RollContainerArgs { stage, pricing_epoch } });
     // The weaver's ask is pro-rated by base costs, so the markets of the other stages are read too.
     let others = account.stages.iter().filter(|other| other.market != stage_account.market);
     instruction.accounts.extend(others.map(|other| meta(seeds::find_market(other.market).0, false, false)));

@@ -5,11 +5,7 @@ pub mod coin;
 pub mod market;
 pub mod settlement;
 
-use anchor_lang::{
-    InstructionData, ToAccountMetas,
-    prelude::Pubkey,
-    solana_program::instruction::Instruction,
-};
+use anchor_lang::{InstructionData, ToAccountMetas, prelude::Pubkey, solana_program::instruction::Instruction};
 
 pub(crate) const SYSTEM: Pubkey = anchor_lang::system_program::ID;
 pub(crate) const TOKEN: Pubkey = anchor_spl::token::ID;

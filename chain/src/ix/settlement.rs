@@ -68,7 +68,13 @@ pub fn open_gateway(payer: Pubkey, gateway: Pubkey) -> Instruction {
 }
 
 /// Opens a channel; returns its address too.
-pub fn open_channel(payer: Pubkey, consumer: Pubkey, gateway: Pubkey, open_slot: u64, grant: Option<GrantTerms>) -> (Pubkey, Instruction) {
+pub fn open_channel(
+    payer: Pubkey,
+    consumer: Pubkey,
+    gateway: Pubkey,
+    open_slot: u64,
+    grant: Option<GrantTerms>,
+) -> (Pubkey, Instruction) {
     let channel = seeds::find_channel(&consumer, &gateway, &mint(), open_slot).0;
     let accounts = accounts::OpenChannel {
         payer,
@@ -82,12 +88,21 @@ pub fn open_channel(payer: Pubkey, consumer: Pubkey, gateway: Pubkey, open_slot:
         associated_token_program: ASSOCIATED_TOKEN,
         system_program: SYSTEM,
     };
-    (channel, build(ID, &accounts, &instruction::OpenChannel { args: OpenChannelArgs { open_slot, session: None, grant } }))
+    (
+        channel,
+        build(ID, &accounts, &instruction::OpenChannel { args: OpenChannelArgs { open_slot, session: None, grant } }),
+    )
 }
 
 /// Credits what reached the channel's vault. Anyone.
 pub fn sync_deposit(channel: Pubkey) -> Instruction {
-    let accounts = accounts::SyncDeposit { config: config(), channel, vault: aic_account(&channel), event_authority: event_authority(&ID), program: ID };
+    let accounts = accounts::SyncDeposit {
+        config: config(),
+        channel,
+        vault: aic_account(&channel),
+        event_authority: event_authority(&ID),
+        program: ID,
+    };
     build(ID, &accounts, &instruction::SyncDeposit {})
 }
 
@@ -177,8 +192,12 @@ pub fn finalize_batch(batch: Pubkey, rent_payer: Pubkey) -> Instruction {
 
 /// Creates the earnings account of a payee. Anyone pays the rent.
 pub fn open_earnings(payer: Pubkey, owner: Pubkey) -> Instruction {
-    let accounts =
-        accounts::OpenEarnings { payer, config: config(), earnings: seeds::find_earnings(&owner, &mint()).0, system_program: SYSTEM };
+    let accounts = accounts::OpenEarnings {
+        payer,
+        config: config(),
+        earnings: seeds::find_earnings(&owner, &mint()).0,
+        system_program: SYSTEM,
+    };
     build(ID, &accounts, &instruction::OpenEarnings { owner })
 }
 
@@ -193,7 +212,15 @@ pub struct LinePayees {
 }
 
 /// Pays one line of a final batch. Anyone.
-pub fn claim_line(gateway: Pubkey, epoch: u32, shard: u16, pricing_epoch: u32, line: &Line, proof: Vec<[u8; 40]>, to: &LinePayees) -> Instruction {
+pub fn claim_line(
+    gateway: Pubkey,
+    epoch: u32,
+    shard: u16,
+    pricing_epoch: u32,
+    line: &Line,
+    proof: Vec<[u8; 40]>,
+    to: &LinePayees,
+) -> Instruction {
     let accounts = accounts::ClaimLine {
         config: config(),
         batch: seeds::find_batch(&gateway, epoch, shard).0,
@@ -202,7 +229,8 @@ pub fn claim_line(gateway: Pubkey, epoch: u32, shard: u16, pricing_epoch: u32, l
         event_authority: event_authority(&ID),
         program: ID,
     };
-    let mut instruction = build(ID, &accounts, &instruction::ClaimLine { args: ClaimLineArgs { line: line.to_bytes(), proof } });
+    let mut instruction =
+        build(ID, &accounts, &instruction::ClaimLine { args: ClaimLineArgs { line: line.to_bytes(), proof } });
     let earnings = |owner: &Pubkey| meta(seeds::find_earnings(owner, &mint()).0, false, true);
     let rest = &mut instruction.accounts;
     rest.push(earnings(&to.payees.vendor));

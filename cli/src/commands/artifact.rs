@@ -30,7 +30,9 @@ use waybill_chain::{
 const CHUNK: usize = 1 << 20;
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  waybill artifact register model.onnx --name smollm2-135m-instruct --licence Apache-2.0\n  waybill artifact register model.onnx --name smollm2-135m-instruct --licence Apache-2.0 --oem oem.json\n  waybill artifact list")]
+#[command(
+    after_help = "Examples:\n  waybill artifact register model.onnx --name smollm2-135m-instruct --licence Apache-2.0\n  waybill artifact register model.onnx --name smollm2-135m-instruct --licence Apache-2.0 --oem oem.json\n  waybill artifact list"
+)]
 pub struct ArtifactArgs {
     #[command(subcommand)]
     command: ArtifactCommand,
@@ -86,10 +88,14 @@ pub async fn run(args: ArtifactArgs, context: &Context) -> anyhow::Result<()> {
         ArtifactCommand::List => list(context).await,
         ArtifactCommand::Show { hash } => {
             let address = market::seeds::find_artifact(&hash).0;
-            let artifact: Artifact = context.chain.expect("artifact", &address, "`waybill artifact list` shows all").await?;
+            let artifact: Artifact =
+                context.chain.expect("artifact", &address, "`waybill artifact list` shows all").await?;
             output::print(context.json, &ArtifactLine::of(&artifact), |line| {
                 let oem = line.oem.as_deref().unwrap_or("none");
-                format!("{} ({} bytes, {})\nhash    {}\nvendor  {}\noem     {oem}", line.name, line.size, line.licence, line.hash, line.vendor)
+                format!(
+                    "{} ({} bytes, {})\nhash    {}\nvendor  {}\noem     {oem}",
+                    line.name, line.size, line.licence, line.hash, line.vendor
+                )
             })
         }
     }
@@ -114,12 +120,20 @@ async fn list(context: &Context) -> anyhow::Result<()> {
     let mut lines: Vec<ArtifactLine> = all.iter().map(|(_, artifact)| ArtifactLine::of(artifact)).collect();
     lines.sort_by(|a, b| a.name.cmp(&b.name));
     output::print(context.json, &lines, |lines| {
-        let rows = lines.iter().map(|line| vec![line.name.clone(), line.hash.clone(), line.size.to_string(), line.licence.clone(), line.vendor.clone()]);
+        let rows = lines.iter().map(|line| {
+            vec![line.name.clone(), line.hash.clone(), line.size.to_string(), line.licence.clone(), line.vendor.clone()]
+        });
         output::table(&["name", "sha256", "bytes", "licence", "vendor"], rows)
     })
 }
 
-async fn register(file: PathBuf, name: String, licence: String, oem: Option<PathBuf>, context: &Context) -> anyhow::Result<()> {
+async fn register(
+    file: PathBuf,
+    name: String,
+    licence: String,
+    oem: Option<PathBuf>,
+    context: &Context,
+) -> anyhow::Result<()> {
     if !(1..=MAX_NAME).contains(&name.len()) || licence.len() > MAX_LICENCE {
         bail!("a name has 1 to {MAX_NAME} bytes, a licence at most {MAX_LICENCE}");
     }
@@ -132,7 +146,8 @@ async fn register(file: PathBuf, name: String, licence: String, oem: Option<Path
         bail!("{} is registered already, as {:?} of {}", hex::encode(hash), known.name, known.vendor);
     }
     let args = RegisterArtifactArgs { hash, size, name, licence };
-    let register = ix::market::register_artifact(vendor.pubkey(), vendor.pubkey(), oem.as_ref().map(Signer::pubkey), args);
+    let register =
+        ix::market::register_artifact(vendor.pubkey(), vendor.pubkey(), oem.as_ref().map(Signer::pubkey), args);
     let cosigners: Vec<&solana_keypair::Keypair> = oem.iter().collect();
     let signature = context.chain.send(&vendor, &cosigners, &[register]).await?;
     let done = Registered { hash: hex::encode(hash), size, signature: signature.to_string() };

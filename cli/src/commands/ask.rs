@@ -14,7 +14,9 @@ use waybill_chain::{
 };
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  waybill ask post vendor 5ab1…e0 2600          a model, by the SHA-256 of its file\n  waybill ask post weaver smollm2-135m-instruct 1200\n  waybill ask list\n\nAn ask moves in steps of at most a few per cent per pricing epoch, and with notice: post again to go further.")]
+#[command(
+    after_help = "Examples:\n  waybill ask post vendor 5ab1…e0 2600          a model, by the SHA-256 of its file\n  waybill ask post weaver smollm2-135m-instruct 1200\n  waybill ask list\n\nAn ask moves in steps of at most a few per cent per pricing epoch, and with notice: post again to go further."
+)]
 pub struct AskArgs {
     #[command(subcommand)]
     command: AskCommand,
@@ -74,7 +76,9 @@ impl AskLine {
     fn text(&self) -> String {
         let now = format!("{} asks {} nc per 1,000 units for {}", self.role, self.ask_nc, self.subject);
         match (self.next_nc, self.next_from) {
-            (Some(nc), Some(from)) => format!("{now}; {nc} nc from pricing epoch {from} on (now {})", self.pricing_epoch),
+            (Some(nc), Some(from)) => {
+                format!("{now}; {nc} nc from pricing epoch {from} on (now {})", self.pricing_epoch)
+            }
             _ => now,
         }
     }
@@ -98,7 +102,8 @@ pub async fn run(args: AskArgs, context: &Context) -> anyhow::Result<()> {
 }
 
 async fn show(role: Role, subject: [u8; 32], context: &Context) -> anyhow::Result<()> {
-    let ask: Ask = context.chain.expect("ask", &market::seeds::find_ask(&subject, role).0, "`waybill ask post` makes one").await?;
+    let ask: Ask =
+        context.chain.expect("ask", &market::seeds::find_ask(&subject, role).0, "`waybill ask post` makes one").await?;
     let line = AskLine::of(&ask, lookup::pricing_epoch(&context.chain).await?);
     output::print(context.json, &line, AskLine::text)
 }

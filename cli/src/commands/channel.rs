@@ -17,7 +17,9 @@ use waybill_chain::{
 };
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  waybill channel open --gateway 4Gw…x2P --deposit 500 --limit-usd 25 --period 1d\n  waybill channel deposit 8Ch…k1Z 100\n  waybill channel show 8Ch…k1Z\n  waybill channel close 8Ch…k1Z            then, after the grace: waybill channel finish-close 8Ch…k1Z\n\nAn API key spends from a channel only with a grant (--limit-usd).")]
+#[command(
+    after_help = "Examples:\n  waybill channel open --gateway 4Gw…x2P --deposit 500 --limit-usd 25 --period 1d\n  waybill channel deposit 8Ch…k1Z 100\n  waybill channel show 8Ch…k1Z\n  waybill channel close 8Ch…k1Z            then, after the grace: waybill channel finish-close 8Ch…k1Z\n\nAn API key spends from a channel only with a grant (--limit-usd)."
+)]
 pub struct ChannelArgs {
     #[command(subcommand)]
     command: ChannelCommand,
@@ -169,7 +171,12 @@ impl ChannelLine {
             format!("channel   {} ({})", self.channel, self.state),
             format!("consumer  {}", self.consumer),
             format!("gateway   {}", self.gateway),
-            format!("balance   {} AIC of {} paid in; {} settled", output::aic(self.balance_aic), output::aic(self.deposited_aic), output::usd(self.settled_nc)),
+            format!(
+                "balance   {} AIC of {} paid in; {} settled",
+                output::aic(self.balance_aic),
+                output::aic(self.deposited_aic),
+                output::usd(self.settled_nc)
+            ),
         ];
         lines.push(match &self.grant {
             None => "grant     none: API keys cannot spend from it; `waybill channel grant` changes that".to_owned(),
@@ -177,7 +184,10 @@ impl ChannelLine {
             Some(grant) => {
                 let (limit, used) = (output::usd(grant.limit_nc), output::usd(grant.used_nc));
                 let period = input::span_text(i64::from(grant.period_s));
-                format!("grant     {limit} per {period}, {used} used; ends in {}", input::span_text(grant.expires - self.now))
+                format!(
+                    "grant     {limit} per {period}, {used} used; ends in {}",
+                    input::span_text(grant.expires - self.now)
+                )
             }
         });
         if let Some(at) = self.close_at {
@@ -190,7 +200,9 @@ impl ChannelLine {
 
 pub async fn run(args: ChannelArgs, context: &Context) -> anyhow::Result<()> {
     match args.command {
-        ChannelCommand::Open { gateway, deposit, limit_usd, terms } => open(gateway, deposit, limit_usd, &terms, context).await,
+        ChannelCommand::Open { gateway, deposit, limit_usd, terms } => {
+            open(gateway, deposit, limit_usd, &terms, context).await
+        }
         ChannelCommand::Deposit { channel, amount } => deposit(channel, amount, context).await,
         ChannelCommand::Grant { channel, limit_usd, terms } => {
             let consumer = consumer_of(&channel, context).await?;
@@ -228,7 +240,11 @@ async fn read(address: &Pubkey, context: &Context) -> anyhow::Result<Channel> {
 async fn consumer_of(address: &Pubkey, context: &Context) -> anyhow::Result<Keypair> {
     let (wallet, channel) = (context.wallet()?, read(address, context).await?);
     if channel.consumer != wallet.pubkey() {
-        bail!("the channel belongs to {}, this wallet is {}; --keypair names another", channel.consumer, wallet.pubkey());
+        bail!(
+            "the channel belongs to {}, this wallet is {}; --keypair names another",
+            channel.consumer,
+            wallet.pubkey()
+        );
     }
     Ok(wallet)
 }
@@ -252,13 +268,25 @@ async fn list(consumer: Option<Pubkey>, context: &Context) -> anyhow::Result<()>
     output::print(context.json, &lines, |lines| {
         let rows = lines.iter().map(|line| {
             let grant = line.grant.as_ref().map_or_else(|| "none".to_owned(), |grant| output::usd(grant.limit_nc));
-            vec![line.channel.clone(), line.state.to_owned(), output::aic(line.balance_aic), grant, line.gateway.clone()]
+            vec![
+                line.channel.clone(),
+                line.state.to_owned(),
+                output::aic(line.balance_aic),
+                grant,
+                line.gateway.clone(),
+            ]
         });
         output::table(&["channel", "state", "balance, AIC", "grant", "gateway"], rows)
     })
 }
 
-async fn open(gateway: Pubkey, deposit: u64, limit_nc: Option<u64>, terms: &Terms, context: &Context) -> anyhow::Result<()> {
+async fn open(
+    gateway: Pubkey,
+    deposit: u64,
+    limit_nc: Option<u64>,
+    terms: &Terms,
+    context: &Context,
+) -> anyhow::Result<()> {
     let consumer = context.wallet()?;
     let owner = consumer.pubkey();
     let vault = ix::settlement::gateway_vault(&gateway).0;
@@ -287,7 +315,8 @@ async fn deposit(address: Pubkey, amount: u64, context: &Context) -> anyhow::Res
     }
     read(&address, context).await?;
     require_aic(context, &from, amount).await?;
-    let instructions = [ix::transfer_aic(&from, &ix::aic_account(&address), amount), ix::settlement::sync_deposit(address)];
+    let instructions =
+        [ix::transfer_aic(&from, &ix::aic_account(&address), amount), ix::settlement::sync_deposit(address)];
     context.chain.send(&wallet, &[], &instructions).await?;
     show(address, context).await
 }
@@ -315,6 +344,13 @@ async fn finish_close(address: Pubkey, context: &Context) -> anyhow::Result<()> 
     let account = ix::create_aic_account(&wallet.pubkey(), &channel.consumer);
     let close = ix::settlement::close_channel(channel.consumer, address, channel.rent_payer);
     let signature = context.chain.send(&wallet, &[], &[account, close]).await.context("closing the channel")?;
-    let closed = Closed { channel: address.to_string(), consumer: channel.consumer.to_string(), returned, signature: signature.to_string() };
-    output::print(context.json, &closed, |closed| format!("closed; {} AIC are back with {}", output::aic(closed.returned), closed.consumer))
+    let closed = Closed {
+        channel: address.to_string(),
+        consumer: channel.consumer.to_string(),
+        returned,
+        signature: signature.to_string(),
+    };
+    output::print(context.json, &closed, |closed| {
+        format!("closed; {} AIC are back with {}", output::aic(closed.returned), closed.consumer)
+    })
 }

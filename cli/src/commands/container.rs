@@ -22,7 +22,9 @@ use waybill_chain::{
 const SHARES: [&str; 6] = ["vendor", "oem", "provider", "curator", "weaver", "protocol"];
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  waybill container publish container.toml\n  waybill container list\n  waybill container show smollm2-135m-instruct\n\nA container.toml:\n  name = \"smollm2-135m-instruct\"   # the model id that consumers use\n  beta_bps = 500                   # share of the curator, basis points\n  ceiling_nc = 0                   # most a stage may cost per 1,000 units; 0 promises nothing\n  version = 1                      # raise it to publish the same workflow again\n  uri = \"https://…\"                # optional: where this manifest lies\n  terms = \"terms.txt\"              # optional: file of the terms of use\n\n  [[stage]]\n  artifact = \"model.onnx\"          # the model file, or its SHA-256\n  kind = \"chat\"                    # chat, embed, rank, tensor, vad, stt, tts, ocr\n  market = 1\n  weight_bps = 10000               # 10,000 = the market's base price")]
+#[command(
+    after_help = "Examples:\n  waybill container publish container.toml\n  waybill container list\n  waybill container show smollm2-135m-instruct\n\nA container.toml:\n  name = \"smollm2-135m-instruct\"   # the model id that consumers use\n  beta_bps = 500                   # share of the curator, basis points\n  ceiling_nc = 0                   # most a stage may cost per 1,000 units; 0 promises nothing\n  version = 1                      # raise it to publish the same workflow again\n  uri = \"https://…\"                # optional: where this manifest lies\n  terms = \"terms.txt\"              # optional: file of the terms of use\n\n  [[stage]]\n  artifact = \"model.onnx\"          # the model file, or its SHA-256\n  kind = \"chat\"                    # chat, embed, rank, tensor, vad, stt, tts, ocr\n  market = 1\n  weight_bps = 10000               # 10,000 = the market's base price"
+)]
 pub struct ContainerArgs {
     #[command(subcommand)]
     command: ContainerCommand,
@@ -189,7 +191,11 @@ impl Manifest {
         for (index, stage) in self.stage.iter().enumerate() {
             let artifact = match input::hash(&stage.artifact) {
                 Ok(hash) => hash,
-                Err(_) => hash_file(&folder.join(&stage.artifact), quiet).with_context(|| format!("stage {index}: `artifact` is a SHA-256 or a model file"))?.0,
+                Err(_) => {
+                    hash_file(&folder.join(&stage.artifact), quiet)
+                        .with_context(|| format!("stage {index}: `artifact` is a SHA-256 or a model file"))?
+                        .0
+                }
             };
             let kind = parse_kind(&stage.kind).with_context(|| format!("stage {index}"))?;
             stages.push(Stage { artifact, kind, market: stage.market, weight_bps: stage.weight_bps });
@@ -211,19 +217,34 @@ impl Manifest {
             stages: stages.iter().map(CanonicalStage::of).collect(),
         };
         let id = Sha256::digest(serde_json::to_vec(&canonical)?).into();
-        Ok(CreateContainerArgs { id, name: self.name, beta_bps: self.beta_bps, ceiling_nc: self.ceiling_nc, uri_hash, terms_hash, stages })
+        Ok(CreateContainerArgs {
+            id,
+            name: self.name,
+            beta_bps: self.beta_bps,
+            ceiling_nc: self.ceiling_nc,
+            uri_hash,
+            terms_hash,
+            stages,
+        })
     }
 }
 
 impl CanonicalStage {
     fn of(stage: &Stage) -> Self {
-        Self { artifact: hex::encode(stage.artifact), kind: stage.kind as u8, market: stage.market, weight_bps: stage.weight_bps }
+        Self {
+            artifact: hex::encode(stage.artifact),
+            kind: stage.kind as u8,
+            market: stage.market,
+            weight_bps: stage.weight_bps,
+        }
     }
 }
 
 async fn publish(file: &Path, context: &Context) -> anyhow::Result<()> {
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let manifest = Manifest::parse(&text).with_context(|| format!("{} is no container manifest; `waybill container --help` shows one", file.display()))?;
+    let manifest = Manifest::parse(&text).with_context(|| {
+        format!("{} is no container manifest; `waybill container --help` shows one", file.display())
+    })?;
     let weaver = context.wallet()?;
     let (folder, owner, quiet) = (file.parent().map(Path::to_owned).unwrap_or_default(), weaver.pubkey(), context.json);
     let args = tokio::task::spawn_blocking(move || manifest.resolve(&folder, &owner, quiet)).await??;
@@ -244,7 +265,10 @@ async fn publish(file: &Path, context: &Context) -> anyhow::Result<()> {
     let signature = context.chain.send(&weaver, &[], &[ix::market::create_container(owner, owner, args)]).await?;
     let done = Published { id, name, signature: signature.to_string() };
     output::print(context.json, &done, |done| {
-        format!("{} is published as {}\nnext, ask a price for it: waybill ask post weaver {} NC", done.name, done.id, done.id)
+        format!(
+            "{} is published as {}\nnext, ask a price for it: waybill ask post weaver {} NC",
+            done.name, done.id, done.id
+        )
     })
 }
 
@@ -255,12 +279,15 @@ async fn describe(containers: Vec<Container>, context: &Context) -> anyhow::Resu
     for container in containers {
         let stages = container.stages.len();
         let indexes: Vec<u8> = (0..).take(stages).collect();
-        let snapshots: Vec<Pubkey> = indexes.iter().map(|stage| market::seeds::find_snapshot(&container.id, *stage, pricing).0).collect();
+        let snapshots: Vec<Pubkey> =
+            indexes.iter().map(|stage| market::seeds::find_snapshot(&container.id, *stage, pricing).0).collect();
         let snapshots: Vec<Option<SplitSnapshot>> = context.chain.accounts(&snapshots).await?;
         let asks: Vec<Pubkey> = container
             .stages
             .iter()
-            .flat_map(|stage| [(stage.artifact, Role::Vendor), (stage.artifact, Role::Oem), (container.id, Role::Weaver)])
+            .flat_map(|stage| {
+                [(stage.artifact, Role::Vendor), (stage.artifact, Role::Oem), (container.id, Role::Weaver)]
+            })
             .map(|(subject, role)| market::seeds::find_ask(&subject, role).0)
             .collect();
         let asks: Vec<Option<Ask>> = context.chain.accounts(&asks).await?;
@@ -274,7 +301,11 @@ async fn describe(containers: Vec<Container>, context: &Context) -> anyhow::Resu
                 weight_bps: stage.weight_bps,
                 price_nc: snapshot.as_ref().map(|snapshot| snapshot.price_nc),
                 bps: snapshot.as_ref().map(|snapshot| snapshot.bps),
-                asks: asks.iter().flatten().map(|ask| AskLine { role: role::name(ask.role), ask_nc: ask.at(pricing) }).collect(),
+                asks: asks
+                    .iter()
+                    .flatten()
+                    .map(|ask| AskLine { role: role::name(ask.role), ask_nc: ask.at(pricing) })
+                    .collect(),
             })
             .collect();
         lines.push(ContainerLine {
@@ -295,7 +326,8 @@ async fn describe(containers: Vec<Container>, context: &Context) -> anyhow::Resu
 fn stage_rows(line: &ContainerLine) -> impl Iterator<Item = Vec<String>> + '_ {
     line.stages.iter().map(|stage| {
         let price = stage.price_nc.map_or_else(|| "not frozen".to_owned(), |nc| nc.to_string());
-        let mut row = vec![line.name.clone(), line.state.to_owned(), stage.stage.to_string(), stage.kind.to_owned(), price];
+        let mut row =
+            vec![line.name.clone(), line.state.to_owned(), stage.stage.to_string(), stage.kind.to_owned(), price];
         row.extend((0..SHARES.len()).map(|share| stage.bps.map_or_else(String::new, |bps| bps[share].to_string())));
         row
     })
@@ -319,9 +351,14 @@ async fn show(wanted: &str, context: &Context) -> anyhow::Result<()> {
     let lines = describe(vec![container], context).await?;
     let line = lines.first().context("the container could not be read")?;
     output::print(context.json, line, |line| {
-        let head = format!("{} ({})\nid      {}\nweaver  {}\npricing epoch {}", line.name, line.state, line.id, line.weaver, line.pricing_epoch);
+        let head = format!(
+            "{} ({})\nid      {}\nweaver  {}\npricing epoch {}",
+            line.name, line.state, line.id, line.weaver, line.pricing_epoch
+        );
         let asks = line.stages.iter().flat_map(|stage| {
-            stage.asks.iter().map(|ask| vec![stage.stage.to_string(), stage.artifact.clone(), ask.role.to_owned(), ask.ask_nc.to_string()])
+            stage.asks.iter().map(|ask| {
+                vec![stage.stage.to_string(), stage.artifact.clone(), ask.role.to_owned(), ask.ask_nc.to_string()]
+            })
         });
         let asks = output::table(&["stage", "artifact", "ask of", "nc/1,000"], asks);
         format!("{head}\n{}\n{asks}", stage_table(std::slice::from_ref(line)))
@@ -337,14 +374,21 @@ async fn retire(wanted: &str, context: &Context) -> anyhow::Result<()> {
     let retire = retire_container(wallet.pubkey(), &container);
     let signature = context.chain.send(&wallet, &[], &[retire]).await?;
     let done = Published { id: hex::encode(container.id), name: container.name, signature: signature.to_string() };
-    output::print(context.json, &done, |done| format!("{} ({}) is retired; it serves until its last frozen price ends", done.name, done.id))
+    output::print(context.json, &done, |done| {
+        format!("{} ({}) is retired; it serves until its last frozen price ends", done.name, done.id)
+    })
 }
 
 /// Ends the container at the revision that was read: a change in between is refused.
 fn retire_container(creator: Pubkey, container: &Container) -> Instruction {
-    let accounts = market::accounts::RetireContainer { creator, container: market::seeds::find_container(&container.id).0 };
+    let accounts =
+        market::accounts::RetireContainer { creator, container: market::seeds::find_container(&container.id).0 };
     let args = RetireContainerArgs { expected_revision: container.revision };
-    Instruction { program_id: market::ID, accounts: accounts.to_account_metas(None), data: market::instruction::RetireContainer { args }.data() }
+    Instruction {
+        program_id: market::ID,
+        accounts: accounts.to_account_metas(None),
+        data: market::instruction::RetireContainer { args }.data(),
+    }
 }
 
 #[cfg(test)]

@@ -14,7 +14,9 @@ use waybill_chain::{
 };
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  waybill earnings list\n  waybill earnings show\n  waybill earnings withdraw              everything, to this wallet\n  waybill earnings withdraw 12.5\n  waybill earnings sweep-to 3Cd…w8Q      a cold wallet that anyone may have paid out to, from a day later on")]
+#[command(
+    after_help = "Examples:\n  waybill earnings list\n  waybill earnings show\n  waybill earnings withdraw              everything, to this wallet\n  waybill earnings withdraw 12.5\n  waybill earnings sweep-to 3Cd…w8Q      a cold wallet that anyone may have paid out to, from a day later on"
+)]
 pub struct EarningsArgs {
     #[command(subcommand)]
     command: EarningsCommand,
@@ -137,7 +139,13 @@ async fn list(owner: Option<Pubkey>, context: &Context) -> anyhow::Result<()> {
             return "nobody has earned anything yet; an epoch is settled soon after it ends".to_owned();
         }
         let rows = lines.iter().map(|line| {
-            vec![line.roles.join(", "), line.owner.clone(), output::aic(line.payable), output::aic(line.withdrawn), output::aic(line.total)]
+            vec![
+                line.roles.join(", "),
+                line.owner.clone(),
+                output::aic(line.payable),
+                output::aic(line.withdrawn),
+                output::aic(line.total),
+            ]
         });
         output::table(&["roles", "owner", "payable, AIC", "withdrawn, AIC", "total, AIC"], rows)
     })
@@ -183,6 +191,13 @@ async fn sweep_to(to: Pubkey, context: &Context) -> anyhow::Result<()> {
     instructions.push(ix::settlement::set_sweep(owner, to));
     let now = context.chain.unix_time().await?;
     let signature = context.chain.send(&wallet, &[], &instructions).await?;
-    let done = SweepSet { owner: owner.to_string(), sweep_to: to.to_string(), from: now + SWEEP_DELAY_S, signature: signature.to_string() };
-    output::print(context.json, &done, |done| format!("from {} on, sweeps of {} pay {}", input::span_text(SWEEP_DELAY_S), done.owner, done.sweep_to))
+    let done = SweepSet {
+        owner: owner.to_string(),
+        sweep_to: to.to_string(),
+        from: now + SWEEP_DELAY_S,
+        signature: signature.to_string(),
+    };
+    output::print(context.json, &done, |done| {
+        format!("from {} on, sweeps of {} pay {}", input::span_text(SWEEP_DELAY_S), done.owner, done.sweep_to)
+    })
 }

@@ -15,7 +15,9 @@ use waybill_scheduler::RemoteScheduler;
 use waybill_store::Store;
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  waybill gateway --keypair gateway.json --database postgres://waybill@db/waybill --hub redis://cache \\\n    --scheduler http://127.0.0.1:8082 --pepper /etc/waybill/pepper --rpc https://api.devnet.solana.com")]
+#[command(
+    after_help = "Example:\n  waybill gateway --keypair gateway.json --database postgres://waybill@db/waybill --hub redis://cache \\\n    --scheduler http://127.0.0.1:8082 --pepper /etc/waybill/pepper --rpc https://api.devnet.solana.com"
+)]
 pub struct GatewayArgs {
     /// Address to listen on
     #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
@@ -57,7 +59,8 @@ pub async fn run(args: GatewayArgs, context: &Context) -> anyhow::Result<()> {
     running.watch_catalogue(catalogue.clone(), Duration::from_secs(args.refresh));
     let dispatch = Arc::new(RemoteScheduler::new(&args.scheduler).context("--scheduler")?);
     let pepper = services::read_or_make_pepper(&args.pepper)?;
-    let address = running.gateway(args.listen, key.clone(), pepper, &catalogue, &store, hub, dispatch, args.sole).await?;
+    let address =
+        running.gateway(args.listen, key.clone(), pepper, &catalogue, &store, hub, dispatch, args.sole).await?;
     let ready = Ready { gateway: format!("http://{address}"), wallet: key.pubkey().to_string() };
     output::print(context.json, &ready, |ready| format!("gateway {} listens on {}", ready.wallet, ready.gateway))?;
     services::until_told(running, &signals).await

@@ -14,7 +14,9 @@ use solana_signer::Signer;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  waybill genesis --print-plan > plan.toml     the plan of a local network, to change\n  waybill genesis --plan plan.toml --keypair admin.json --rpc https://api.devnet.solana.com\n\nThe wallet becomes the admin; it must be the upgrade authority of the three programs.")]
+#[command(
+    after_help = "Examples:\n  waybill genesis --print-plan > plan.toml     the plan of a local network, to change\n  waybill genesis --plan plan.toml --keypair admin.json --rpc https://api.devnet.solana.com\n\nThe wallet becomes the admin; it must be the upgrade authority of the three programs."
+)]
 pub struct GenesisArgs {
     /// What is decided at genesis, as --print-plan prints it [default: a local network]
     #[arg(long, value_name = "FILE")]
@@ -45,7 +47,10 @@ pub async fn run(args: GenesisArgs, context: &Context) -> anyhow::Result<()> {
     }
     let admin = context.wallet()?;
     if context.chain.lamports(&admin.pubkey()).await? == 0 {
-        bail!("the admin wallet {} has no SOL for rent and fees; `waybill wallet airdrop 10` gets some on a test cluster", admin.pubkey());
+        bail!(
+            "the admin wallet {} has no SOL for rent and fees; `waybill wallet airdrop 10` gets some on a test cluster",
+            admin.pubkey()
+        );
     }
     let progress = Progress::new(context.json);
     let outcome = genesis::run(&context.chain, &admin, &plan, &progress).await;
@@ -70,7 +75,8 @@ pub async fn run(args: GenesisArgs, context: &Context) -> anyhow::Result<()> {
 
 fn read_plan(file: &Path) -> anyhow::Result<GenesisPlan> {
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-    parse_plan(&text).with_context(|| format!("{} is no genesis plan; `waybill genesis --print-plan` prints one", file.display()))
+    parse_plan(&text)
+        .with_context(|| format!("{} is no genesis plan; `waybill genesis --print-plan` prints one", file.display()))
 }
 
 fn parse_plan(text: &str) -> anyhow::Result<GenesisPlan> {

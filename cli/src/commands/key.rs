@@ -17,7 +17,9 @@ use waybill_protocol::{ChannelId, WalletId};
 use waybill_store::{ApiKey, Store};
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  waybill key create --channel 8Ch…k1Z --label laptop --limit-usd 5 --data-dir ~/.local/share/waybill\n  waybill key create --channel 8Ch…k1Z --label ci --database postgres://waybill@db/waybill --pepper /etc/waybill/pepper\n  waybill key list --data-dir ~/.local/share/waybill\n  waybill key revoke k3v9a0q2m7xw --data-dir ~/.local/share/waybill")]
+#[command(
+    after_help = "Examples:\n  waybill key create --channel 8Ch…k1Z --label laptop --limit-usd 5 --data-dir ~/.local/share/waybill\n  waybill key create --channel 8Ch…k1Z --label ci --database postgres://waybill@db/waybill --pepper /etc/waybill/pepper\n  waybill key list --data-dir ~/.local/share/waybill\n  waybill key revoke k3v9a0q2m7xw --data-dir ~/.local/share/waybill"
+)]
 pub struct KeyArgs {
     #[command(subcommand)]
     command: KeyCommand,
@@ -117,7 +119,9 @@ struct Revoked {
 
 pub async fn run(args: KeyArgs, context: &Context) -> anyhow::Result<()> {
     match args.command {
-        KeyCommand::Create { channel, label, limit_usd, pepper, place } => create(channel, label, limit_usd, pepper, &place, context).await,
+        KeyCommand::Create { channel, label, limit_usd, pepper, place } => {
+            create(channel, label, limit_usd, pepper, &place, context).await
+        }
         KeyCommand::List { channel, gateway, place } => list(channel, gateway, &place, context).await,
         KeyCommand::Revoke { id, place } => revoke(&id, &place, context).await,
     }
@@ -139,7 +143,9 @@ async fn create(
     let pepper = services::read_pepper(&file)?;
     let channel: Channel = context.chain.expect("channel", &address, "`waybill channel open` makes one").await?;
     if channel.grant.limit_nc == 0 {
-        bail!("the channel grants its gateway nothing, so a key could not spend; `waybill channel grant {address} --limit-usd USD` first");
+        bail!(
+            "the channel grants its gateway nothing, so a key could not spend; `waybill channel grant {address} --limit-usd USD` first"
+        );
     }
     let store = place.open().await?;
     let owner = KeyOwner { consumer: channel.consumer, gateway: channel.gateway, channel: address };
@@ -149,12 +155,19 @@ async fn create(
     output::print(context.json, &created, |created| format!("{}\nKeep it: it is shown this once.", created.api_key))
 }
 
-async fn list(channel: Option<Pubkey>, gateway: Option<Pubkey>, place: &Place, context: &Context) -> anyhow::Result<()> {
+async fn list(
+    channel: Option<Pubkey>,
+    gateway: Option<Pubkey>,
+    place: &Place,
+    context: &Context,
+) -> anyhow::Result<()> {
     let store = place.open().await?;
     let channels = match (channel, gateway, &place.data_dir) {
         (Some(channel), _, _) => vec![ChannelId(channel.to_bytes())],
         (None, Some(gateway), _) => channels_of(&store, &gateway).await?,
-        (None, None, Some(folder)) => channels_of(&store, &read_keypair(&folder.join("keys/gateway.json"))?.pubkey()).await?,
+        (None, None, Some(folder)) => {
+            channels_of(&store, &read_keypair(&folder.join("keys/gateway.json"))?.pubkey()).await?
+        }
         (None, None, None) => channels_of(&store, &context.wallet()?.pubkey()).await?,
     };
     let mut lines = Vec::new();
@@ -165,7 +178,14 @@ async fn list(channel: Option<Pubkey>, gateway: Option<Pubkey>, place: &Place, c
         let rows = lines.iter().map(|line| {
             let limit = line.limit_nc.map_or_else(|| "channel's".to_owned(), output::usd);
             let state = if line.revoked_ms.is_some() { "revoked" } else { "" };
-            vec![line.id.clone(), line.label.clone(), output::usd(line.charged_nc), limit, state.to_owned(), line.channel.clone()]
+            vec![
+                line.id.clone(),
+                line.label.clone(),
+                output::usd(line.charged_nc),
+                limit,
+                state.to_owned(),
+                line.channel.clone(),
+            ]
         });
         output::table(&["id", "label", "charged", "limit", "", "channel"], rows)
     })
@@ -198,5 +218,7 @@ async fn revoke(id: &str, place: &Place, context: &Context) -> anyhow::Result<()
     if !store.revoke_api_key(&id, now).await? {
         bail!("no key has the id {id:?}; `waybill key list` shows all");
     }
-    output::print(context.json, &Revoked { id }, |revoked| format!("{} is revoked; running gateways refuse it within moments", revoked.id))
+    output::print(context.json, &Revoked { id }, |revoked| {
+        format!("{} is revoked; running gateways refuse it within moments", revoked.id)
+    })
 }

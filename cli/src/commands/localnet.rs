@@ -44,7 +44,8 @@ pub async fn run(args: LocalnetArgs, context: &Context) -> anyhow::Result<()> {
         ws_port: args.ws_port,
         programs: services::program_files(args.programs)?,
     };
-    let localnet = waybill_localnet::start(config, CancellationToken::new()).await.context("starting the local chain")?;
+    let localnet =
+        waybill_localnet::start(config, CancellationToken::new()).await.context("starting the local chain")?;
     let ready = Ready { rpc: localnet.rpc_url.clone(), ws: localnet.ws_url.clone(), programs: ProgramIds::default() };
     output::print(context.json, &ready, |ready| format!("local chain: {} and {}", ready.rpc, ready.ws))?;
     tokio::select! {

@@ -18,7 +18,9 @@ use waybill_chain::{
 use waybill_mechanism::clearing;
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  waybill offer post --worker 9vK…3hA --market 1 --tick 2 --capacity 400000\n  waybill offer post --worker 9vK…3hA --market 1 --tick 2 --capacity 0       takes it out\n  waybill offer list")]
+#[command(
+    after_help = "Examples:\n  waybill offer post --worker 9vK…3hA --market 1 --tick 2 --capacity 400000\n  waybill offer post --worker 9vK…3hA --market 1 --tick 2 --capacity 0       takes it out\n  waybill offer list"
+)]
 pub struct OfferArgs {
     #[command(subcommand)]
     command: OfferCommand,
@@ -84,7 +86,10 @@ async fn post(worker: Pubkey, id: u32, tick: u8, capacity: u64, context: &Contex
     let market: Market = context.chain.expect("market", &address, "check the number").await?;
     let post = ix::market::post_offer(operator.pubkey(), operator.pubkey(), worker, id, tick, capacity);
     context.chain.send(&operator, &[], &[post]).await?;
-    let offer: Offer = context.chain.expect("offer", &market::seeds::find_offer(&address, &worker).0, "it was posted a moment ago").await?;
+    let offer: Offer = context
+        .chain
+        .expect("offer", &market::seeds::find_offer(&address, &worker).0, "it was posted a moment ago")
+        .await?;
     output::print(context.json, &OfferLine::of(&offer, &market), |line| {
         let price = line.tick_nc.map_or_else(String::new, |nc| format!(" from {nc} nc per 1,000 units on"));
         format!("{} offers {} units per pricing epoch in market {}{price}", line.worker, line.capacity, line.market)

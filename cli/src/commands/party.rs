@@ -15,7 +15,9 @@ use waybill_chain::{
 };
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  waybill party register provider --stake 1000\n  waybill party list --role gateway\n  waybill party show                    the roles of this wallet")]
+#[command(
+    after_help = "Examples:\n  waybill party register provider --stake 1000\n  waybill party list --role gateway\n  waybill party show                    the roles of this wallet"
+)]
 pub struct PartyArgs {
     #[command(subcommand)]
     command: PartyCommand,
@@ -87,7 +89,13 @@ impl PartyLine {
         }
         let rows = lines.iter().map(|line| {
             let state = if line.banned { "banned" } else { "" };
-            vec![line.role.to_owned(), line.owner.clone(), output::aic(line.stake), output::aic(line.unbonding), state.to_owned()]
+            vec![
+                line.role.to_owned(),
+                line.owner.clone(),
+                output::aic(line.stake),
+                output::aic(line.unbonding),
+                state.to_owned(),
+            ]
         });
         output::table(&["role", "owner", "stake, AIC", "unbonding, AIC", ""], rows)
     }
@@ -149,11 +157,16 @@ async fn register(role: Role, stake: Option<u64>, context: &Context) -> anyhow::
         signature: signature.to_string(),
     };
     output::print(context.json, &done, |done| {
-        let said = format!("{} is registered as {} with a stake of {} AIC", done.owner, done.role, output::aic(done.staked));
+        let said =
+            format!("{} is registered as {} with a stake of {} AIC", done.owner, done.role, output::aic(done.staked));
         if done.staked >= done.min_stake {
             return said;
         }
         let missing = output::aic(done.min_stake - done.staked);
-        format!("{said}; it works from {} AIC on: waybill stake add {} {missing}", output::aic(done.min_stake), done.role)
+        format!(
+            "{said}; it works from {} AIC on: waybill stake add {} {missing}",
+            output::aic(done.min_stake),
+            done.role
+        )
     })
 }

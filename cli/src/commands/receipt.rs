@@ -21,7 +21,9 @@ use waybill_mechanism::{amount, message::Receipt};
 const HTTP_TIMEOUT: Duration = Duration::from_secs(20);
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  waybill receipt verify req-0123456789abcdef01234567\n  waybill receipt verify req-… --out bundle.json      keeps the evidence\n  waybill receipt verify --bundle bundle.json         checks it later, without the gateway\n\nExit codes of verify: 0 verified, 1 a check failed, 2 not posted on chain yet.")]
+#[command(
+    after_help = "Examples:\n  waybill receipt verify req-0123456789abcdef01234567\n  waybill receipt verify req-… --out bundle.json      keeps the evidence\n  waybill receipt verify --bundle bundle.json         checks it later, without the gateway\n\nExit codes of verify: 0 verified, 1 a check failed, 2 not posted on chain yet."
+)]
 pub struct ReceiptArgs {
     #[command(subcommand)]
     command: ReceiptCommand,
@@ -110,7 +112,9 @@ pub async fn run(args: ReceiptArgs, context: &Context) -> anyhow::Result<()> {
 async fn fetch(id: &str, access: &GatewayAccess) -> anyhow::Result<Value> {
     let is_id = !id.is_empty() && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
     if !is_id {
-        bail!("{id:?} is no receipt id: expected what the answer's header x-waybill-receipt says, such as req-0123456789abcdef01234567");
+        bail!(
+            "{id:?} is no receipt id: expected what the answer's header x-waybill-receipt says, such as req-0123456789abcdef01234567"
+        );
     }
     let Some(key) = &access.api_key else {
         bail!("an API key of the channel that paid is needed: --api-key KEY or OPENAI_API_KEY");
@@ -125,7 +129,10 @@ async fn fetch(id: &str, access: &GatewayAccess) -> anyhow::Result<Value> {
         .await
         .with_context(|| format!("the gateway {base} does not answer; --gateway names another"))?;
     let status = answer.status();
-    let body: Value = answer.json().await.with_context(|| format!("{base} answers {status} without JSON: is it a Waybill gateway?"))?;
+    let body: Value = answer
+        .json()
+        .await
+        .with_context(|| format!("{base} answers {status} without JSON: is it a Waybill gateway?"))?;
     if !status.is_success() {
         let why = body.pointer("/error/message").and_then(Value::as_str).unwrap_or("no reason given");
         bail!("the gateway answers {status}: {why}");
@@ -143,7 +150,8 @@ async fn verify(args: VerifyArgs, context: &Context) -> anyhow::Result<()> {
         (None, None) => bail!("name a receipt, or a saved one with --bundle"),
     };
     if let Some(file) = &args.out {
-        std::fs::write(file, serde_json::to_string_pretty(&answer)?).with_context(|| format!("cannot write {}", file.display()))?;
+        std::fs::write(file, serde_json::to_string_pretty(&answer)?)
+            .with_context(|| format!("cannot write {}", file.display()))?;
     }
     let bundle: Bundle = serde_json::from_value(answer).context("the receipt's bundle cannot be read")?;
     if let Some(id) = args.id.as_ref().filter(|id| **id != bundle.id) {
@@ -160,7 +168,8 @@ async fn verify(args: VerifyArgs, context: &Context) -> anyhow::Result<()> {
 /// Reads every account the receipt leads to. A receipt whose bytes cannot be read leads nowhere: the check says so.
 async fn read_facts(chain: &Chain, bundle: &Bundle) -> anyhow::Result<ChainFacts> {
     let Ok(receipt) = Receipt::from_bytes(&bundle.receipt) else { return Ok(ChainFacts::default()) };
-    let container: Option<market::state::Container> = chain.account(&market::seeds::find_container(&bundle.container.0).0).await?;
+    let container: Option<market::state::Container> =
+        chain.account(&market::seeds::find_container(&bundle.container.0).0).await?;
     let artifact = match container.as_ref().and_then(|container| container.stages.get(usize::from(bundle.stage))) {
         Some(stage) => chain.account(&market::seeds::find_artifact(&stage.artifact).0).await?,
         None => None,
@@ -175,7 +184,9 @@ async fn read_facts(chain: &Chain, bundle: &Bundle) -> anyhow::Result<ChainFacts
         None => None,
     };
     let curator: Option<Party> = match bundle.referrer {
-        Some(referrer) => chain.account(&market::seeds::find_party(&Pubkey::new_from_array(referrer.0), Role::Curator).0).await?,
+        Some(referrer) => {
+            chain.account(&market::seeds::find_party(&Pubkey::new_from_array(referrer.0), Role::Curator).0).await?
+        }
         None => None,
     };
     Ok(ChainFacts {
@@ -206,7 +217,9 @@ fn text(verified: &Verified) -> String {
     }
     lines.push(match report.outcome {
         Outcome::Verified => "verified".to_owned(),
-        Outcome::Pending => "pending: everything that can be checked holds; try again when the epoch is settled".to_owned(),
+        Outcome::Pending => {
+            "pending: everything that can be checked holds; try again when the epoch is settled".to_owned()
+        }
         Outcome::Failed => {
             let failed = report.checks.iter().filter(|check| matches!(check.verdict, Verdict::Fails(_)));
             format!("FAILED: {}", failed.map(|check| check.name).collect::<Vec<_>>().join(", "))
@@ -221,7 +234,15 @@ fn parts_table(report: &Report) -> String {
     let mut rows: Vec<Vec<String>> = report
         .parts
         .iter()
-        .map(|part| vec![part.role.to_owned(), part.bps.to_string(), part.nc.to_string(), final_aic(part.aic), part.payee.clone().unwrap_or_default()])
+        .map(|part| {
+            vec![
+                part.role.to_owned(),
+                part.bps.to_string(),
+                part.nc.to_string(),
+                final_aic(part.aic),
+                part.payee.clone().unwrap_or_default(),
+            ]
+        })
         .collect();
     let bps: u32 = report.parts.iter().map(|part| u32::from(part.bps)).sum();
     let nc: u64 = report.parts.iter().map(|part| part.nc).sum();

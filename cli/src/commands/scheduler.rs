@@ -14,7 +14,9 @@ use waybill_chain::Catalogue;
 use waybill_store::Store;
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  waybill scheduler --keypair gateway.json --database postgres://waybill@db/waybill --rpc https://api.devnet.solana.com")]
+#[command(
+    after_help = "Example:\n  waybill scheduler --keypair gateway.json --database postgres://waybill@db/waybill --rpc https://api.devnet.solana.com"
+)]
 pub struct SchedulerArgs {
     /// Address that workers dial
     #[arg(long, default_value = "127.0.0.1:8081", value_name = "ADDRESS")]

@@ -22,7 +22,9 @@ use waybill_chain::{
 };
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  waybill stake add provider 1000\n  waybill stake withdraw provider 250     starts the unbonding time\n  waybill stake finish provider           after it\n  waybill stake show provider")]
+#[command(
+    after_help = "Examples:\n  waybill stake add provider 1000\n  waybill stake withdraw provider 250     starts the unbonding time\n  waybill stake finish provider           after it\n  waybill stake show provider"
+)]
 pub struct StakeArgs {
     #[command(subcommand)]
     command: StakeCommand,
@@ -99,7 +101,9 @@ async fn add(role: Role, amount: u64, context: &Context) -> anyhow::Result<()> {
     require_aic(context, &owner, amount).await?;
     let signature = context.chain.send(&wallet, &[], &[ix::market::add_stake(owner, role, amount)]).await?;
     let done = changed(&owner, role, signature.to_string(), context).await?;
-    output::print(context.json, &done, |done| format!("{} has {} AIC at stake as {}", done.party.owner, output::aic(done.party.stake), done.party.role))
+    output::print(context.json, &done, |done| {
+        format!("{} has {} AIC at stake as {}", done.party.owner, output::aic(done.party.stake), done.party.role)
+    })
 }
 
 async fn withdraw(role: Role, amount: u64, context: &Context) -> anyhow::Result<()> {
@@ -115,9 +119,17 @@ async fn withdraw(role: Role, amount: u64, context: &Context) -> anyhow::Result<
     output::print(context.json, &done, |done| {
         let party = &done.party;
         let wait = input::span_text(party.unbonding_until.unwrap_or(now) - now);
-        let mut said = format!("{} AIC are unbonding; in {wait} take them with: waybill stake finish {}", output::aic(party.unbonding), party.role);
+        let mut said = format!(
+            "{} AIC are unbonding; in {wait} take them with: waybill stake finish {}",
+            output::aic(party.unbonding),
+            party.role
+        );
         if party.stake < done.min_stake {
-            said.push_str(&format!("\nwhat stays ({} AIC) is below the minimum of {} AIC: no new work", output::aic(party.stake), output::aic(done.min_stake)));
+            said.push_str(&format!(
+                "\nwhat stays ({} AIC) is below the minimum of {} AIC: no new work",
+                output::aic(party.stake),
+                output::aic(done.min_stake)
+            ));
         }
         said
     })
@@ -132,12 +144,18 @@ async fn finish(role: Role, context: &Context) -> anyhow::Result<()> {
         bail!("nothing is unbonding; `waybill stake withdraw {} AIC` begins", role::name(role));
     }
     if now < before.unbonding_until {
-        bail!("{} AIC are still unbonding for {}", output::aic(before.unbonding), input::span_text(before.unbonding_until - now));
+        bail!(
+            "{} AIC are still unbonding for {}",
+            output::aic(before.unbonding),
+            input::span_text(before.unbonding_until - now)
+        );
     }
     let instructions = [ix::create_aic_account(&owner, &owner), ix::market::finish_unstake(owner, role)];
     let signature = context.chain.send(&wallet, &[], &instructions).await?;
     let done = changed(&owner, role, signature.to_string(), context).await?;
-    output::print(context.json, &done, |done| format!("{} AIC are back in {}", output::aic(before.unbonding), done.party.owner))
+    output::print(context.json, &done, |done| {
+        format!("{} AIC are back in {}", output::aic(before.unbonding), done.party.owner)
+    })
 }
 
 async fn show(role: Option<Role>, owner: Option<Pubkey>, context: &Context) -> anyhow::Result<()> {

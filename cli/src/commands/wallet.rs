@@ -14,7 +14,9 @@ use std::path::PathBuf;
 use waybill_chain::ix;
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  waybill wallet new\n  waybill wallet balance\n  waybill wallet airdrop 2                     on a local or test cluster\n  waybill wallet send 7Xk…9fQ 250.5            250.5 AIC")]
+#[command(
+    after_help = "Examples:\n  waybill wallet new\n  waybill wallet balance\n  waybill wallet airdrop 2                     on a local or test cluster\n  waybill wallet send 7Xk…9fQ 250.5            250.5 AIC"
+)]
 pub struct WalletArgs {
     #[command(subcommand)]
     command: WalletCommand,
@@ -98,7 +100,9 @@ fn new(out: Option<PathBuf>, context: &Context) -> anyhow::Result<()> {
     let key = Keypair::new();
     write_keypair(&file, &key)?;
     let made = Made { address: key.pubkey().to_string(), file };
-    output::print(context.json, &made, |made| format!("wallet {} in {}; whoever has this file has its money", made.address, made.file.display()))
+    output::print(context.json, &made, |made| {
+        format!("wallet {} in {}; whoever has this file has its money", made.address, made.file.display())
+    })
 }
 
 async fn balance(address: Option<Pubkey>, context: &Context) -> anyhow::Result<()> {
@@ -111,7 +115,9 @@ async fn balance(address: Option<Pubkey>, context: &Context) -> anyhow::Result<(
         lamports: context.chain.lamports(&address).await?,
         aic: context.chain.token_balance(&ix::aic_account(&address)).await?,
     };
-    output::print(context.json, &balance, |balance| format!("{} SOL\n{} AIC", output::aic(balance.lamports), output::aic(balance.aic)))
+    output::print(context.json, &balance, |balance| {
+        format!("{} SOL\n{} AIC", output::aic(balance.lamports), output::aic(balance.aic))
+    })
 }
 
 async fn airdrop(lamports: u64, context: &Context) -> anyhow::Result<()> {
@@ -131,7 +137,9 @@ async fn send(to: Pubkey, amount: u64, context: &Context) -> anyhow::Result<()> 
     let instructions = [ix::create_aic_account(&from, &to), ix::transfer_aic(&from, &ix::aic_account(&to), amount)];
     let signature = context.chain.send(&wallet, &[], &instructions).await?;
     let moved = Moved { to: to.to_string(), amount, signature: signature.to_string() };
-    output::print(context.json, &moved, |moved| format!("sent {} AIC to {}\n{}", output::aic(moved.amount), moved.to, moved.signature))
+    output::print(context.json, &moved, |moved| {
+        format!("sent {} AIC to {}\n{}", output::aic(moved.amount), moved.to, moved.signature)
+    })
 }
 
 /// Refuses early, in words, what the token program would refuse with a number.

@@ -22,7 +22,9 @@ const UNIT: &str = include_str!("../../../deploy/waybill-worker.service");
 const DAY_S: i64 = 86_400;
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  waybill worker self-test\n  waybill worker register --key ~/.config/waybill/worker.json --region eu-west   (signed by the operator's wallet)\n  waybill worker run --scheduler https://gateway.example:443 --region eu-west\n  waybill worker install --scheduler https://gateway.example:443 --region eu-west")]
+#[command(
+    after_help = "Examples:\n  waybill worker self-test\n  waybill worker register --key ~/.config/waybill/worker.json --region eu-west   (signed by the operator's wallet)\n  waybill worker run --scheduler https://gateway.example:443 --region eu-west\n  waybill worker install --scheduler https://gateway.example:443 --region eu-west"
+)]
 pub struct WorkerArgs {
     #[command(subcommand)]
     command: WorkerCommand,
@@ -119,7 +121,10 @@ impl MachineArgs {
     fn engines(&self) -> anyhow::Result<EngineConfig> {
         let cache = services::cache_folder(self.cache.clone())?;
         let folder = cache.join("models");
-        let models: Vec<_> = [ModelSpec::smollm2(&folder), ModelSpec::minilm(&folder)].into_iter().filter(ModelSpec::is_present).collect();
+        let models: Vec<_> = [ModelSpec::smollm2(&folder), ModelSpec::minilm(&folder)]
+            .into_iter()
+            .filter(ModelSpec::is_present)
+            .collect();
         if models.is_empty() {
             bail!("no models in {}: `cargo xtask setup` fetches them", folder.display());
         }
@@ -143,7 +148,9 @@ async fn serve(args: RunArgs, context: &Context) -> anyhow::Result<()> {
     let catalogue = Catalogue::new(context.chain.clone(), None);
     catalogue.refresh().await.context("reading the chain")?;
     if !catalogue.view().is_some_and(|view| view.nodes.contains_key(&key.pubkey())) {
-        bail!("worker key {worker} is not delegated on this chain: run `waybill worker register` with the operator's wallet");
+        bail!(
+            "worker key {worker} is not delegated on this chain: run `waybill worker register` with the operator's wallet"
+        );
     }
     let mut running = Running::new();
     running.watch_catalogue(catalogue.clone(), Duration::from_secs(5));
@@ -158,7 +165,9 @@ async fn serve(args: RunArgs, context: &Context) -> anyhow::Result<()> {
     };
     running.worker(settings, key, &catalogue).await?;
     let ready = Ready { worker, scheduler: args.scheduler, region: args.region };
-    output::print(context.json, &ready, |ready| format!("worker {} in {} dials {}", ready.worker, ready.region, ready.scheduler))?;
+    output::print(context.json, &ready, |ready| {
+        format!("worker {} in {} dials {}", ready.worker, ready.region, ready.scheduler)
+    })?;
     services::until_told(running, &signals).await
 }
 
@@ -168,7 +177,13 @@ async fn self_test(args: &MachineArgs, context: &Context) -> anyhow::Result<()> 
     let lines: Vec<Measured> = tested.models.iter().map(Measured::of).collect();
     output::print(context.json, &lines, |lines| {
         let rows = lines.iter().map(|line| {
-            vec![line.model.clone(), format!("{} ms", line.load_ms), format!("{} ms", line.first_ms), format!("{:.0}/s", line.per_second), line.says.clone()]
+            vec![
+                line.model.clone(),
+                format!("{} ms", line.load_ms),
+                format!("{} ms", line.first_ms),
+                format!("{:.0}/s", line.per_second),
+                line.says.clone(),
+            ]
         });
         output::table(&["model", "load", "first", "tokens", "says"], rows)
     })
@@ -233,7 +248,9 @@ async fn register(args: RegisterArgs, context: &Context) -> anyhow::Result<()> {
     let instruction = ix::market::register_node(operator.pubkey(), operator.pubkey(), worker.pubkey(), node);
     let signature = context.chain.send(&operator, &[&worker], &[instruction]).await?;
     let sent = Sent { worker: worker.pubkey().to_string(), signature: signature.to_string() };
-    output::print(context.json, &sent, |sent| format!("worker key {} may serve for {} for {} days", sent.worker, operator.pubkey(), args.days))
+    output::print(context.json, &sent, |sent| {
+        format!("worker key {} may serve for {} for {} days", sent.worker, operator.pubkey(), args.days)
+    })
 }
 
 async fn revoke(worker: &str, context: &Context) -> anyhow::Result<()> {

@@ -60,7 +60,8 @@ pub struct Wallets {
 impl Wallets {
     pub fn open(folder: &Path, workers: usize) -> anyhow::Result<Self> {
         let key = |name: &str| ensure_keypair(&folder.join(format!("{name}.json")));
-        let numbered = |name: &str| (1..=workers).map(|n| key(&format!("{name}-{n}"))).collect::<anyhow::Result<Vec<_>>>();
+        let numbered =
+            |name: &str| (1..=workers).map(|n| key(&format!("{name}-{n}"))).collect::<anyhow::Result<Vec<_>>>();
         Ok(Self {
             admin: key("admin")?,
             vendor: key("vendor")?,
@@ -114,7 +115,8 @@ impl DemoModel {
 
     fn read(name: &'static str, kind: StageKind, folder: PathBuf, weight_bps: u16, ask: u64) -> anyhow::Result<Self> {
         let file = folder.join("model.onnx");
-        let bytes = std::fs::read(&file).with_context(|| format!("cannot read {}; `cargo xtask setup` fetches the models", file.display()))?;
+        let bytes = std::fs::read(&file)
+            .with_context(|| format!("cannot read {}; `cargo xtask setup` fetches the models", file.display()))?;
         let artifact = Sha256::digest(&bytes).into();
         Ok(Self { name, kind, folder, licence: "Apache-2.0", artifact, size: bytes.len() as u64, weight_bps, ask })
     }
@@ -158,15 +160,24 @@ impl Demo<'_> {
         }
         self.gateway().await.context("opening the gateway's vault")?;
         Ok(Channels {
-            consumer: self.channel(&self.wallets.consumer, GRANT_NC, DEPOSIT).await.context("opening the consumer's channel")?,
-            exhausted: self.channel(&self.wallets.exhausted, EXHAUSTED_GRANT_NC, AIC).await.context("opening the exhausted channel")?,
+            consumer: self
+                .channel(&self.wallets.consumer, GRANT_NC, DEPOSIT)
+                .await
+                .context("opening the consumer's channel")?,
+            exhausted: self
+                .channel(&self.wallets.exhausted, EXHAUSTED_GRANT_NC, AIC)
+                .await
+                .context("opening the exhausted channel")?,
         })
     }
 
     /// Lamports from the faucet, AIC from the liquidity vault.
     async fn fund(&self) -> anyhow::Result<()> {
         let wallets = self.wallets;
-        for wallet in [&wallets.admin, &wallets.consumer, &wallets.exhausted].into_iter().chain(wallets.parties().into_iter().map(|(w, _)| w)) {
+        for wallet in [&wallets.admin, &wallets.consumer, &wallets.exhausted]
+            .into_iter()
+            .chain(wallets.parties().into_iter().map(|(w, _)| w))
+        {
             if self.chain.lamports(&wallet.pubkey()).await? < LAMPORTS / 2 {
                 self.progress.step("lamports for fees and rent");
                 self.chain.airdrop(&wallet.pubkey(), LAMPORTS).await?;
@@ -174,7 +185,8 @@ impl Demo<'_> {
         }
         let mut wanted = vec![(wallets.consumer.pubkey(), 2 * DEPOSIT), (wallets.exhausted.pubkey(), 2 * AIC)];
         for (wallet, role) in wallets.parties() {
-            let staked: Option<Party> = self.chain.account(&market::seeds::find_party(&wallet.pubkey(), role).0).await?;
+            let staked: Option<Party> =
+                self.chain.account(&market::seeds::find_party(&wallet.pubkey(), role).0).await?;
             if staked.is_none_or(|party| party.stake == 0) {
                 wanted.push((wallet.pubkey(), 2 * genesis::min_stake(self.chain, role).await?));
             }
@@ -185,7 +197,8 @@ impl Demo<'_> {
             if known.is_none() {
                 self.progress.step("AIC from the liquidity vault");
                 let admin = wallets.admin.pubkey();
-                let spend = ix::coin::spend_vault(admin, waybill_chain::coin::state::VaultKind::Liquidity, account, amount);
+                let spend =
+                    ix::coin::spend_vault(admin, waybill_chain::coin::state::VaultKind::Liquidity, account, amount);
                 self.chain.send(&wallets.admin, &[], &[ix::create_aic_account(&admin, &owner), spend]).await?;
             }
         }
@@ -216,7 +229,12 @@ impl Demo<'_> {
         let Wallets { vendor, oem, weaver, .. } = self.wallets;
         if self.chain.account::<Artifact>(&market::seeds::find_artifact(&model.artifact).0).await?.is_none() {
             self.progress.step(&format!("artifact: {}", model.name));
-            let args = RegisterArtifactArgs { hash: model.artifact, size: model.size, name: model.name.into(), licence: model.licence.into() };
+            let args = RegisterArtifactArgs {
+                hash: model.artifact,
+                size: model.size,
+                name: model.name.into(),
+                licence: model.licence.into(),
+            };
             let register = ix::market::register_artifact(vendor.pubkey(), vendor.pubkey(), Some(oem.pubkey()), args);
             self.chain.send(vendor, &[oem], &[register]).await?;
         }
@@ -230,11 +248,22 @@ impl Demo<'_> {
                 ceiling_nc: 0,
                 uri_hash: [0; 32],
                 terms_hash: [0; 32],
-                stages: vec![Stage { artifact: model.artifact, kind: model.kind, market: HOME_MARKET, weight_bps: model.weight_bps }],
+                stages: vec![Stage {
+                    artifact: model.artifact,
+                    kind: model.kind,
+                    market: HOME_MARKET,
+                    weight_bps: model.weight_bps,
+                }],
             };
-            self.chain.send(weaver, &[], &[ix::market::create_container(weaver.pubkey(), weaver.pubkey(), args)]).await?;
+            self.chain
+                .send(weaver, &[], &[ix::market::create_container(weaver.pubkey(), weaver.pubkey(), args)])
+                .await?;
         }
-        for (wallet, role, subject) in [(vendor, Role::Vendor, model.artifact), (oem, Role::Oem, model.artifact), (weaver, Role::Weaver, container)] {
+        for (wallet, role, subject) in [
+            (vendor, Role::Vendor, model.artifact),
+            (oem, Role::Oem, model.artifact),
+            (weaver, Role::Weaver, container),
+        ] {
             if self.chain.account::<Ask>(&market::seeds::find_ask(&subject, role).0).await?.is_none() {
                 self.progress.step(&format!("ask of the {role:?}: {}", model.name));
                 let ask = ix::market::post_ask(wallet.pubkey(), wallet.pubkey(), role, subject, model.ask);
@@ -250,16 +279,23 @@ impl Demo<'_> {
         let class = u16::try_from(index).unwrap_or(0);
         if self.chain.account::<Node>(&market::seeds::find_node(&worker.pubkey()).0).await?.is_none() {
             self.progress.step(&format!("worker key in {name}"));
-            let args = RegisterNodeArgs { region: region(name)?, class, det_class: 1, expires: self.chain.unix_time().await? + YEAR_S };
+            let args = RegisterNodeArgs {
+                region: region(name)?,
+                class,
+                det_class: 1,
+                expires: self.chain.unix_time().await? + YEAR_S,
+            };
             let register = ix::market::register_node(operator.pubkey(), operator.pubkey(), worker.pubkey(), args);
             self.chain.send(operator, &[worker], &[register]).await?;
         }
         // Worker n stands in market n: one class and region each.
         let market_id = HOME_MARKET + u32::from(class);
         let market_address = market::seeds::find_market(market_id).0;
-        if self.chain.account::<Offer>(&market::seeds::find_offer(&market_address, &worker.pubkey()).0).await?.is_none() {
+        if self.chain.account::<Offer>(&market::seeds::find_offer(&market_address, &worker.pubkey()).0).await?.is_none()
+        {
             self.progress.step(&format!("offer in {name}"));
-            let offer = ix::market::post_offer(operator.pubkey(), operator.pubkey(), worker.pubkey(), market_id, 2, CAPACITY);
+            let offer =
+                ix::market::post_offer(operator.pubkey(), operator.pubkey(), worker.pubkey(), market_id, 2, CAPACITY);
             self.chain.send(operator, &[], &[offer]).await?;
         }
         Ok(())
@@ -267,10 +303,19 @@ impl Demo<'_> {
 
     /// Freezes the split of the current pricing epoch; the scheduler's crank freezes the later ones.
     async fn freeze(&self, model: &DemoModel) -> anyhow::Result<()> {
-        let config: SettleConfig = self.chain.expect("settlement configuration", &settlement::seeds::find_config().0, "genesis wrote it").await?;
-        let epoch = u32::try_from(self.chain.unix_time().await? / i64::from(config.epoch_s)).context("the chain's clock is before 1970")?;
+        let config: SettleConfig = self
+            .chain
+            .expect("settlement configuration", &settlement::seeds::find_config().0, "genesis wrote it")
+            .await?;
+        let epoch = u32::try_from(self.chain.unix_time().await? / i64::from(config.epoch_s))
+            .context("the chain's clock is before 1970")?;
         let current = pricing_epoch(epoch);
-        if self.chain.account::<SplitSnapshot>(&market::seeds::find_snapshot(&model.container(), 0, current).0).await?.is_none() {
+        if self
+            .chain
+            .account::<SplitSnapshot>(&market::seeds::find_snapshot(&model.container(), 0, current).0)
+            .await?
+            .is_none()
+        {
             self.progress.step(&format!("split of {}", model.name));
             let gateway = &self.wallets.gateway;
             let roll = ix::market::roll_container(self.chain, gateway.pubkey(), &model.container(), 0, current).await?;
@@ -293,14 +338,18 @@ impl Demo<'_> {
     async fn channel(&self, consumer: &Keypair, limit_nc: u64, deposit: u64) -> anyhow::Result<Pubkey> {
         let gateway = self.wallets.gateway.pubkey();
         let known: Vec<(Pubkey, Channel)> = self.chain.all(&settlement::ID).await?;
-        if let Some((address, _)) = known.iter().find(|(_, channel)| channel.consumer == consumer.pubkey() && channel.gateway == gateway) {
+        if let Some((address, _)) =
+            known.iter().find(|(_, channel)| channel.consumer == consumer.pubkey() && channel.gateway == gateway)
+        {
             return Ok(*address);
         }
         self.progress.step("channel");
         let now = self.chain.unix_time().await?;
-        let grant = GrantTerms { limit_nc, period_s: DAY_S, expires: now + YEAR_S, referrer: self.wallets.curator.pubkey() };
+        let grant =
+            GrantTerms { limit_nc, period_s: DAY_S, expires: now + YEAR_S, referrer: self.wallets.curator.pubkey() };
         let slot = self.chain.health().await?;
-        let (channel, open) = ix::settlement::open_channel(consumer.pubkey(), consumer.pubkey(), gateway, slot, Some(grant));
+        let (channel, open) =
+            ix::settlement::open_channel(consumer.pubkey(), consumer.pubkey(), gateway, slot, Some(grant));
         let pay = ix::transfer_aic(&consumer.pubkey(), &ix::aic_account(&channel), deposit);
         self.chain.send(consumer, &[], &[open, pay, ix::settlement::sync_deposit(channel)]).await?;
         Ok(channel)

@@ -24,7 +24,8 @@ impl Folder {
         };
         fs::create_dir_all(path.join("keys")).with_context(|| format!("cannot create {}", path.display()))?;
         let path = path.canonicalize()?;
-        let lock = fs::File::create(path.join("lock")).with_context(|| format!("cannot write to {}", path.display()))?;
+        let lock =
+            fs::File::create(path.join("lock")).with_context(|| format!("cannot write to {}", path.display()))?;
         if lock.try_lock().is_err() {
             bail!("another `waybill up` runs on {}; stop it or choose another --data-dir", path.display());
         }
@@ -54,7 +55,13 @@ impl Folder {
     }
 
     /// A demonstration key, made at the first start. Its secret lies beside the wallets, readable by the owner only.
-    pub async fn api_key(&self, name: &str, store: &Store, pepper: &Pepper, owner: &KeyOwner) -> anyhow::Result<String> {
+    pub async fn api_key(
+        &self,
+        name: &str,
+        store: &Store,
+        pepper: &Pepper,
+        owner: &KeyOwner,
+    ) -> anyhow::Result<String> {
         let file = self.keys().join(name);
         if let Ok(text) = fs::read_to_string(&file) {
             let known = services::key_is_known(store, &text).await?;

@@ -29,7 +29,9 @@ const REGIONS: [&str; 2] = ["eu-west", "us-east"];
 const ADMIN_LAMPORTS: u64 = 1_000_000_000_000;
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  waybill up\n  waybill up --json --port 0 --data-dir /tmp/one      several networks side by side")]
+#[command(
+    after_help = "Examples:\n  waybill up\n  waybill up --json --port 0 --data-dir /tmp/one      several networks side by side"
+)]
 pub struct UpArgs {
     /// Folder of chain, database and keys [default: ~/.local/share/waybill]
     #[arg(long, value_name = "DIR")]
@@ -132,7 +134,12 @@ struct Network {
     localnet: Localnet,
 }
 
-async fn start(args: &UpArgs, folder: &Folder, progress: &Progress, stop: &CancellationToken) -> anyhow::Result<Network> {
+async fn start(
+    args: &UpArgs,
+    folder: &Folder,
+    progress: &Progress,
+    stop: &CancellationToken,
+) -> anyhow::Result<Network> {
     let cache = services::cache_folder(args.cache.clone())?;
     let models = DemoModel::all(&cache.join("models"))?;
     let wallets = Wallets::open(&folder.keys(), REGIONS.len())?;
@@ -161,7 +168,8 @@ async fn start(args: &UpArgs, folder: &Folder, progress: &Progress, stop: &Cance
         None => GenesisPlan::local(),
     };
     genesis::run(&chain, &wallets.admin, &plan, progress).await?;
-    let channels = Demo { chain: &chain, wallets: &wallets, models: &models, regions: &REGIONS, progress }.set_up().await?;
+    let channels =
+        Demo { chain: &chain, wallets: &wallets, models: &models, regions: &REGIONS, progress }.set_up().await?;
     progress.done("parties    vendor, oem, two operators, curator, weaver, gateway, consumer");
 
     progress.step("services");
@@ -182,7 +190,16 @@ async fn start(args: &UpArgs, folder: &Folder, progress: &Progress, stop: &Cance
         .context("starting the scheduler")?;
     running.settlement(&catalogue, &store, gateway_key.clone());
     let gateway = running
-        .gateway(local(args.port), gateway_key, folder.pepper()?, &catalogue, &store, hub, scheduler.dispatch.clone(), true)
+        .gateway(
+            local(args.port),
+            gateway_key,
+            folder.pepper()?,
+            &catalogue,
+            &store,
+            hub,
+            scheduler.dispatch.clone(),
+            true,
+        )
         .await
         .context("starting the gateway")?;
 
@@ -222,10 +239,18 @@ async fn start(args: &UpArgs, folder: &Folder, progress: &Progress, stop: &Cance
 }
 
 /// The two keys of the demonstration, the same at every start.
-async fn api_keys(folder: &Folder, store: &Store, wallets: &Wallets, channels: &Channels) -> anyhow::Result<(String, String)> {
+async fn api_keys(
+    folder: &Folder,
+    store: &Store,
+    wallets: &Wallets,
+    channels: &Channels,
+) -> anyhow::Result<(String, String)> {
     let pepper = folder.pepper()?;
     let mut keys = Vec::new();
-    for (name, wallet, channel) in [("api-key", &wallets.consumer, channels.consumer), ("exhausted-api-key", &wallets.exhausted, channels.exhausted)] {
+    for (name, wallet, channel) in [
+        ("api-key", &wallets.consumer, channels.consumer),
+        ("exhausted-api-key", &wallets.exhausted, channels.exhausted),
+    ] {
         let owner = services::KeyOwner { consumer: wallet.pubkey(), gateway: wallets.gateway.pubkey(), channel };
         keys.push(folder.api_key(name, store, &pepper, &owner).await?);
     }
@@ -264,7 +289,12 @@ fn workers(wallets: &Wallets) -> Vec<WorkerLine> {
 
 fn model_line(model: &DemoModel) -> ModelLine {
     let kind = if model.kind == StageKind::Chat { "chat" } else { "embed" };
-    ModelLine { id: model.name.to_owned(), kind, artifact: hex::encode(model.artifact), container: hex::encode(model.container()) }
+    ModelLine {
+        id: model.name.to_owned(),
+        kind,
+        artifact: hex::encode(model.artifact),
+        container: hex::encode(model.container()),
+    }
 }
 
 impl Ready {

@@ -79,12 +79,16 @@ async fn killing_the_whole_network_at_any_step_neither_loses_nor_doubles_a_charg
     // Before the batch is posted, which the restart does by itself.
     let network = Network::up(folder.path());
     charges.extend(mixed(&network, 20).await);
-    network.until("a channel is being settled", |books| books.channels.iter().any(|channel| channel.settled_nc > 0)).await;
+    network
+        .until("a channel is being settled", |books| books.channels.iter().any(|channel| channel.settled_nc > 0))
+        .await;
     network.process.kill();
 
     // After a batch is posted, before it is final.
     let network = Network::up(folder.path());
-    network.until("a batch is posted", |books| books.batches.iter().any(|batch| batch.state == BatchState::Posted)).await;
+    network
+        .until("a batch is posted", |books| books.batches.iter().any(|batch| batch.state == BatchState::Posted))
+        .await;
     network.process.kill();
 
     // Between two claims of one batch.

@@ -35,7 +35,8 @@ pub fn program() -> PathBuf {
 
 /// Whether this machine can run the models; says aloud when it cannot.
 pub fn ready_to_run() -> bool {
-    let cache = std::env::var_os("WAYBILL_CACHE").map_or_else(|| std::env::home_dir().unwrap().join(".cache/waybill"), PathBuf::from);
+    let cache = std::env::var_os("WAYBILL_CACHE")
+        .map_or_else(|| std::env::home_dir().unwrap().join(".cache/waybill"), PathBuf::from);
     let present = program().is_file() && cache.join("models/smollm2/model.onnx").is_file();
     if !present {
         eprintln!("*** SKIPPED: needs the waybill program and the models; `cargo xtask test` makes both");
@@ -59,7 +60,8 @@ impl Process {
             .expect("the waybill program starts");
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let ready = serde_json::from_str(&line).unwrap_or_else(|_| panic!("waybill {arguments:?} was not ready: {line:?}"));
+        let ready =
+            serde_json::from_str(&line).unwrap_or_else(|_| panic!("waybill {arguments:?} was not ready: {line:?}"));
         Self { child, ready }
     }
 
@@ -140,8 +142,10 @@ impl Network {
         });
         let text = self.answer("/v1/chat/completions", &body).await.text().await.unwrap();
         assert!(text.trim_end().ends_with("data: [DONE]"), "{text}");
-        let comment = text.lines().find(|line| line.starts_with(": waybill ")).unwrap_or_else(|| panic!("no charge in {text}"));
-        let field = |name: &str| comment.split_whitespace().find_map(|word| word.strip_prefix(name)).unwrap().to_owned();
+        let comment =
+            text.lines().find(|line| line.starts_with(": waybill ")).unwrap_or_else(|| panic!("no charge in {text}"));
+        let field =
+            |name: &str| comment.split_whitespace().find_map(|word| word.strip_prefix(name)).unwrap().to_owned();
         Charge { receipt: field("receipt="), nc: field("charge-nc=").parse().unwrap() }
     }
 
@@ -218,11 +222,16 @@ impl Books {
         let settled_nc = sum(&mut self.channels.iter().map(|c| c.settled_nc));
         let settled_aic = sum(&mut self.channels.iter().map(|c| c.settled_aic));
         assert_eq!(settled_nc, sum(&mut self.vaults.iter().map(|v| v.nc)) + self.posted_nc(), "nano-credits");
-        assert_eq!(settled_aic, sum(&mut self.vaults.iter().map(|v| v.aic)) + sum(&mut self.batches.iter().map(|b| b.aic)), "AIC");
+        assert_eq!(
+            settled_aic,
+            sum(&mut self.vaults.iter().map(|v| v.aic)) + sum(&mut self.batches.iter().map(|b| b.aic)),
+            "AIC"
+        );
         let owed = sum(&mut self.earnings.iter().map(|e| e.amount_aic));
         let unswept = |b: &&Batch| b.state == BatchState::Final;
         // A final batch's AIC lies in the pool until its fee, burn and remainder leave with the sweep.
-        let waiting = sum(&mut self.batches.iter().filter(unswept).map(|b| b.aic - (b.claimed_aic - b.fee_aic - b.burn_aic)));
+        let waiting =
+            sum(&mut self.batches.iter().filter(unswept).map(|b| b.aic - (b.claimed_aic - b.fee_aic - b.burn_aic)));
         assert_eq!(self.pool_aic, owed + waiting, "the pool covers exactly what is owed");
     }
 }

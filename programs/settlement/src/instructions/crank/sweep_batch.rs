@@ -43,7 +43,7 @@ pub struct SweepBatch<'info> {
         init_if_needed,
         payer = payer,
         space = 8 + FeeDay::INIT_SPACE,
-        seeds = [seeds::FEE_DAY, &FeeDay::day_of(Clock::get()?.unix_timestamp)?.to_le_bytes()],
+        seeds = [seeds::FEE_DAY, &FeeDay::day_of(Clock::get()?.unix_timestamp)?.to_le_bytes()[..]],
         bump
     )]
     pub fee_day: Box<Account<'info, FeeDay>>,
