@@ -321,8 +321,11 @@ impl Chain {
         self.rpc.get_balance(account).await.unwrap()
     }
 
-    /// For each signature whether the chain has a transaction of it that succeeded.
+    /// For each signature whether the chain has a transaction of it that succeeded. The RPC tells no status before the
+    /// transaction is confirmed, so this waits for the slots that confirm whatever is there.
     async fn known(&self, signatures: &[Signature]) -> Vec<bool> {
+        let slot = self.rpc.get_slot().await.unwrap();
+        while self.rpc.get_slot().await.unwrap() < slot + 3 {}
         let mut known = Vec::new();
         for signatures in signatures.chunks(256) {
             let statuses = self.rpc.get_signature_statuses_with_history(signatures).await.unwrap().value;
