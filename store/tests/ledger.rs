@@ -226,10 +226,10 @@ async fn futures(
     let mut answers: Vec<_> = pending.iter().map(|_| None).collect();
     std::future::poll_fn(|cx| {
         for (future, answer) in pending.iter_mut().zip(&mut answers) {
-            if answer.is_none() {
-                if let std::task::Poll::Ready(done) = future.as_mut().poll(cx) {
-                    *answer = Some(done);
-                }
+            if answer.is_none()
+                && let std::task::Poll::Ready(done) = future.as_mut().poll(cx)
+            {
+                *answer = Some(done);
             }
         }
         if answers.iter().all(Option::is_some) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
@@ -299,7 +299,7 @@ async fn two_ledgers_of_one_gateway_share_a_line(mut world: World) {
     let right = charge(GATEWAY, other, b.start, worker(1), EPOCH, (40, 41, 1));
     let (a, b) = tokio::join!(world.ledger.charge(left), second.charge(right));
     assert_ne!(a.is_ok(), b.is_ok());
-    let refused = a.err().or(b.err()).unwrap();
+    let refused = a.err().or_else(|| b.err()).unwrap();
     assert!(matches!(refused, LedgerError::Discontinuous { expected_seq: 41, .. }), "{refused}");
     world.stop().await;
 }

@@ -47,6 +47,10 @@ pub fn available_cores() -> usize {
 
 /// Opens a model from its bytes. `threads` run one step; they sleep between steps instead of spinning, because a worker
 /// shares its cores with its own network threads and, on one machine, with every other service.
+#[allow(
+    clippy::result_large_err,
+    reason = "the builder comes back inside its own error, as ONNX Runtime's crate has it"
+)]
 pub fn open(environment: &Environment, model: &[u8], threads: usize) -> Result<Session, RuntimeError> {
     let mut builder = Session::builder(environment)?
         .with_log_level(ort::logging::LogLevel::Error)

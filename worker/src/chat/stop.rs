@@ -82,7 +82,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_cut_gives_what_the_whole_text_gives(text in "[abé]{0,40}", stop in "[abé]{1,4}", cut in 1usize..7) {
-            let expected = text.find(&stop).map_or((text.clone(), false), |at| (text[..at].to_owned(), true));
+            let expected = text.find(&stop).map_or_else(|| (text.clone(), false), |at| (text[..at].to_owned(), true));
             prop_assert_eq!(run(&text, &[&stop], cut), expected);
         }
     }
