@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use waybill_mechanism::message::{ChargeNote, Domain, Receipt};
 use waybill_protocol::{ChannelId, WalletId};
@@ -30,6 +30,11 @@ pub fn system_clock() -> Clock {
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
     })
 }
+
+/// How long a charge waits in here for the receipt before its own in their line. Requests of one worker end in the order of
+/// their receipts and reach the ledger in almost that order: a caller that had to ask again later would hold up all that
+/// follow it.
+const LINE_HOLD: Duration = Duration::from_millis(100);
 
 /// How a ledger runs.
 #[derive(Clone)]
@@ -168,6 +173,26 @@ enum Answer {
 struct Entry {
     call: Call,
     reply: oneshot::Sender<Result<Answer, LedgerError>>,
+    since: Instant,
+}
+
+impl Entry {
+    /// Epoch, line and place in it, of a charge.
+    fn place(&self) -> Option<(u32, [u8; 32], u32)> {
+        match &self.call {
+            Call::Charge(parsed) => Some((parsed.receipt.epoch, parsed.receipt.line_key, parsed.receipt.seq)),
+            _ => None,
+        }
+    }
+}
+
+/// Puts charges of one line in the order of their receipts; every other call keeps its place.
+fn in_line_order(batch: Vec<Entry>) -> Vec<Entry> {
+    let is_charge: Vec<bool> = batch.iter().map(|entry| entry.place().is_some()).collect();
+    let (mut charges, others): (Vec<_>, Vec<_>) = batch.into_iter().partition(|entry| entry.place().is_some());
+    charges.sort_by_key(Entry::place);
+    let (mut charges, mut others) = (charges.into_iter(), others.into_iter());
+    is_charge.into_iter().filter_map(|charge| if charge { charges.next() } else { others.next() }).collect()
 }
 
 /// Handle to the ledger's task; cheap to clone.
@@ -231,7 +256,7 @@ impl Ledger {
 
     async fn call(&self, call: Call) -> Result<Answer, LedgerError> {
         let (reply, answer) = oneshot::channel();
-        self.calls.send(Entry { call, reply }).await.map_err(|_| LedgerError::Stopped)?;
+        self.calls.send(Entry { call, reply, since: Instant::now() }).await.map_err(|_| LedgerError::Stopped)?;
         answer.await.map_err(|_| LedgerError::Stopped)?
     }
 }
@@ -249,6 +274,8 @@ impl Actor {
         let mut renewal = tokio::time::interval_at(tokio::time::Instant::now() + period, period);
         renewal.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let mut batch = Vec::with_capacity(self.config.max_batch);
+        // Charges that came before the receipt that theirs continues.
+        let mut held: Vec<Entry> = Vec::new();
         let mut draining = false;
         loop {
             tokio::select! {
@@ -258,11 +285,19 @@ impl Actor {
                     draining = true;
                 }
                 _ = renewal.tick() => self.renew().await,
+                () = tokio::time::sleep_until(held_until(&held)), if !held.is_empty() => {
+                    held = self.answer(std::mem::take(&mut held)).await;
+                }
                 received = queue.recv_many(&mut batch, self.config.max_batch.max(1)) => {
                     if received == 0 {
-                        break;
+                        if held.is_empty() {
+                            break;
+                        }
+                        // Nothing more can come; what is held only runs out of time.
+                        tokio::time::sleep_until(held_until(&held)).await;
                     }
-                    self.answer(std::mem::take(&mut batch)).await;
+                    held.append(&mut batch);
+                    held = self.answer(std::mem::take(&mut held)).await;
                 }
             }
         }
@@ -271,9 +306,11 @@ impl Actor {
         }
     }
 
-    /// Commits a batch and answers every caller. When the database refuses the batch as a whole, each call gets its own
+    /// Commits a batch and answers its callers, except for charges that may still wait for the one before them: those come
+    /// back. When the database refuses the batch as a whole, each call gets its own
     /// transaction, so that one that only the database can refuse does not fail its neighbours.
-    async fn answer(&self, batch: Vec<Entry>) {
+    async fn answer(&self, batch: Vec<Entry>) -> Vec<Entry> {
+        let batch = in_line_order(batch);
         let calls: Vec<&Call> = batch.iter().map(|entry| &entry.call).collect();
         let answers = match self.commit(&calls).await {
             Ok(answers) => answers,
@@ -294,10 +331,18 @@ impl Actor {
                 calls.iter().map(|_| Err(LedgerError::Database(error.clone()))).collect()
             }
         };
+        let mut held = Vec::new();
         for (entry, answer) in batch.into_iter().zip(answers) {
+            let is_early =
+                matches!(&answer, Err(LedgerError::Discontinuous { seq, expected_seq, .. }) if seq > expected_seq);
+            if is_early && entry.since.elapsed() < LINE_HOLD {
+                held.push(entry);
+                continue;
+            }
             // A caller that went away has its charge stored all the same; the same call again finds it.
             let _ = entry.reply.send(answer);
         }
+        held
     }
 
     async fn commit(&self, calls: &[&Call]) -> Result<Vec<Result<Answer, LedgerError>>, StoreError> {
@@ -332,6 +377,11 @@ impl Actor {
             tracing::warn!(%error, "renewing nonce leases failed");
         }
     }
+}
+
+/// When the first of these charges has waited long enough.
+fn held_until(held: &[Entry]) -> Instant {
+    held.iter().map(|entry| entry.since).min().unwrap_or_else(Instant::now) + LINE_HOLD
 }
 
 fn ttl_ms(config: &LedgerConfig) -> u64 {
