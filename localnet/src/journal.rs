@@ -55,6 +55,9 @@ struct Key {
 /// the file. The last transaction stays known until [`settle`], so a start that is itself killed can be repeated.
 pub fn recover(database: &Path) -> Result<Recovered, String> {
     let mut connection = connect(database)?;
+    // surfpool registers its built-in IDLs anew at every start and never drops the old ones, so every start would be
+    // slower than the last. On a first start the table does not exist yet.
+    let _ = execute(&mut connection, "DELETE FROM registered_idls;");
     let mut sql = String::from(
         "PRAGMA journal_mode=WAL;
          BEGIN IMMEDIATE;
