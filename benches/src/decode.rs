@@ -50,7 +50,12 @@ pub fn run(models: &Models, spec: &ModelSpec, tokens: u32, rounds: usize) -> Res
     let mut table = table(["", "tokens/s", "slowest", "fastest"]);
     for (name, rates) in [("bare ONNX Runtime loop", &bare), ("chat engine", &full)] {
         let ends = [rates.iter().copied().fold(f64::INFINITY, f64::min), rates.iter().copied().fold(0.0, f64::max)];
-        table.add_row([name.to_owned(), format!("{:.1}", median(rates)), format!("{:.1}", ends[0]), format!("{:.1}", ends[1])]);
+        table.add_row([
+            name.to_owned(),
+            format!("{:.1}", median(rates)),
+            format!("{:.1}", ends[0]),
+            format!("{:.1}", ends[1]),
+        ]);
     }
     println!("{table}");
     let verdict = if ratio >= TARGET { "reached" } else { "missed" };
@@ -93,7 +98,9 @@ fn bare_loop(session: &mut Session, prompt: &[u32], tokens: u32) -> Result<f64> 
     let shape = session.inputs()[2].dtype().tensor_shape().context("the cache input is no tensor")?.clone();
     let mut past = names
         .iter()
-        .map(|_| Ok(Tensor::<f32>::new(&Allocator::default(), [1, shape[1] as usize, 0, shape[3] as usize])?.into_dyn()))
+        .map(
+            |_| Ok(Tensor::<f32>::new(&Allocator::default(), [1, shape[1] as usize, 0, shape[3] as usize])?.into_dyn()),
+        )
         .collect::<Result<Vec<DynValue>>>()?;
     let mut ids: Vec<i64> = prompt.iter().map(|id| i64::from(*id)).collect();
     let mut total = 0;
@@ -117,9 +124,10 @@ fn bare_loop(session: &mut Session, prompt: &[u32], tokens: u32) -> Result<f64> 
         let (shape, logits) = logits.try_extract_tensor::<f32>()?;
         let vocabulary = shape.last().map_or(logits.len(), |size| *size as usize);
         let last = &logits[logits.len() - vocabulary..];
-        let best = last.iter().enumerate().fold((0, f32::NEG_INFINITY), |best, (at, logit)| {
-            if *logit > best.1 { (at, *logit) } else { best }
-        });
+        let best = last
+            .iter()
+            .enumerate()
+            .fold((0, f32::NEG_INFINITY), |best, (at, logit)| if *logit > best.1 { (at, *logit) } else { best });
         ids = vec![best.0 as i64];
     }
     Ok(f64::from(tokens - 1) / started.elapsed().as_secs_f64().max(1e-9))

@@ -33,7 +33,11 @@ impl Block {
 
     /// Both blocks as one.
     pub fn with(&self, other: &Self) -> Self {
-        Self { millis: [&self.millis[..], &other.millis[..]].concat(), took: self.took + other.took, failed: self.failed + other.failed }
+        Self {
+            millis: [&self.millis[..], &other.millis[..]].concat(),
+            took: self.took + other.took,
+            failed: self.failed + other.failed,
+        }
     }
 }
 

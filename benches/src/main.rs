@@ -67,13 +67,13 @@ fn main() -> Result<()> {
     section("2. Chat engine");
     let chat = if args.quick { models.find(ModelSpec::tiny) } else { models.find(ModelSpec::smollm2) };
     if let Some(spec) = chat {
-        let (tokens, rounds) = if args.quick { (24, 1) } else { (128, 4) };
+        let (tokens, rounds) = if args.quick { (24, 1) } else { (128, 3) };
         decode::run(&models, &spec, tokens, rounds)?;
     }
 
     section("3. Embedding engine");
     if let Some(spec) = models.find(ModelSpec::minilm) {
-        let (texts, rounds) = if args.quick { (16, 1) } else { (96, 5) };
+        let (texts, rounds) = if args.quick { (16, 1) } else { (48, 3) };
         embeddings::run(&models, &spec, texts, rounds)?;
     }
 

@@ -212,8 +212,12 @@ impl Network {
         let (serving, booking) = (CancellationToken::new(), CancellationToken::new());
         let local = SocketAddr::from(([127, 0, 0, 1], 0));
 
-        let deps = SchedulerDeps::new(Arc::new(OneNode(worker.id())), Arc::new(StoredLines { store: store.clone(), gateway: wallet }));
-        let scheduler = waybill_scheduler::start(SchedulerConfig::new(local, DOMAIN, vec![wallet]), deps, serving.clone()).await?;
+        let deps = SchedulerDeps::new(
+            Arc::new(OneNode(worker.id())),
+            Arc::new(StoredLines { store: store.clone(), gateway: wallet }),
+        );
+        let scheduler =
+            waybill_scheduler::start(SchedulerConfig::new(local, DOMAIN, vec![wallet]), deps, serving.clone()).await?;
         worker.dial(scheduler.sessions).await.context("the worker's session")?;
         scheduler.scheduler.until_workers(|workers| !workers.is_empty()).await;
 

@@ -35,8 +35,8 @@ use waybill_mechanism::message::{Order, ctx_hash, line_key};
 use waybill_protocol::{
     ArtifactId, WorkerId,
     frame::{
-        Ack, Challenge, Closed, Event, EventKind, Fault, FaultCode, Finish, Hello, Job, ModelOffer, Report, TextDelta, Welcome,
-        encode,
+        Ack, Challenge, Closed, Event, EventKind, Fault, FaultCode, Finish, Hello, Job, ModelOffer, Report, TextDelta,
+        Welcome, encode,
     },
     signing,
 };
@@ -127,7 +127,9 @@ impl NullWorker {
     async fn serve(self: Arc<Self>, io: impl Read + Write + Unpin + Send + 'static) {
         let service = service_fn(move |request| {
             let worker = Arc::clone(&self);
-            async move { Ok::<_, Infallible>(worker.answer(request).await.unwrap_or_else(|_| status(StatusCode::BAD_REQUEST))) }
+            async move {
+                Ok::<_, Infallible>(worker.answer(request).await.unwrap_or_else(|_| status(StatusCode::BAD_REQUEST)))
+            }
         });
         let mut builder = http2::Builder::new(TokioExecutor::new());
         // It ends when its peer goes, which is how both kinds of peers end it.
@@ -240,7 +242,11 @@ impl NullWorker {
             evidence_hash: [0; 32],
             units_in: UNITS.0,
             units_out: UNITS.1,
-            price: Price { per_1k: job.price_per_1k, pricing_epoch: job.pricing_epoch, next_per_1k: job.next_price_per_1k },
+            price: Price {
+                per_1k: job.price_per_1k,
+                pricing_epoch: job.pricing_epoch,
+                next_per_1k: job.next_price_per_1k,
+            },
             max_price_nc: order.max_price_nc,
             started_ms,
         };

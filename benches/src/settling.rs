@@ -29,8 +29,13 @@ pub fn run() {
         "{LAMPORTS_PER_SIGNATURE} per signature, one signature per transaction, no priority fee; transactions: settle {CHANNELS} channel, \
          post, finalize,\none claim per line, sweep. The batch's own rent comes back when it is closed (one more transaction)."
     );
-    let mut table =
-        table(["lines per batch", "transactions", "lamports per batch", "lamports per request", "rent locked until closed"]);
+    let mut table = table([
+        "lines per batch",
+        "transactions",
+        "lamports per batch",
+        "lamports per request",
+        "rent locked until closed",
+    ]);
     for lines in LINES {
         let lamports = transactions(lines) * LAMPORTS_PER_SIGNATURE;
         table.add_row([
@@ -49,7 +54,8 @@ pub fn run() {
     println!("  {snapshot} lamports per container stage and pricing epoch of 24 epochs (its price and split)");
     println!(
         "  with a single batch of 4 lines a day and one stage: {:.1} lamports per request in all",
-        (transactions(4) * LAMPORTS_PER_SIGNATURE + LAMPORTS_PER_SIGNATURE + fee_day + snapshot) as f64 / REQUESTS as f64
+        (transactions(4) * LAMPORTS_PER_SIGNATURE + LAMPORTS_PER_SIGNATURE + fee_day + snapshot) as f64
+            / REQUESTS as f64
     );
     println!("The batch's token account ({} lamports) comes back at finalize.\n", rent(TOKEN_ACCOUNT));
 }

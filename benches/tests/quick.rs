@@ -13,7 +13,8 @@ fn the_quick_run_prints_every_section() {
         .unwrap();
     let printed = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{printed}\n{}", String::from_utf8_lossy(&output.stderr));
-    let expected = ["added p50", "resident MiB", "Chat engine", "Embedding engine", "instruction", "lamports per request"];
+    let expected =
+        ["added p50", "resident MiB", "Chat engine", "Embedding engine", "instruction", "lamports per request"];
     for text in expected {
         assert!(printed.contains(text), "no {text:?} in\n{printed}");
     }
