@@ -13,9 +13,9 @@ use waybill_store::{Hub, HubError, Ledger, LedgerError, Store, StoreError};
 /// A slice is this part of what the channel may still spend, or the request's own amount when that is more.
 const SLICE_PART: u64 = 20;
 /// Nonces taken from the ledger at a time.
-const NONCE_BLOCK: u32 = 64;
+const NONCE_BLOCK: u32 = 512;
 /// How often a reservation tries again when others took the slice it just leased.
-const ATTEMPTS: usize = 3;
+const ATTEMPTS: usize = 16;
 
 /// Why nothing was reserved.
 #[derive(Debug, thiserror::Error)]
