@@ -28,6 +28,9 @@ pub enum CreditError {
     /// The API key's own limit does not cover the request.
     #[error("the request may cost {wanted_nc} nc, which is over the API key's limit")]
     KeyLimit { wanted_nc: u64 },
+    /// Other requests of the channel took every slice that this one leased. There may be plenty of credit.
+    #[error("too many requests of this channel reserve credit at once")]
+    Contended,
     #[error(transparent)]
     Hub(#[from] HubError),
     #[error(transparent)]
@@ -190,7 +193,7 @@ impl Credit {
             let refill = self.tasks.spawn(async move { credit.refill(&account, &view, amount_nc).await });
             refill.await.map_err(|_| CreditError::Stopped)??;
         }
-        Err(CreditError::Insufficient { wanted_nc: amount_nc, free_nc: 0 })
+        Err(CreditError::Contended)
     }
 
     /// Σ open reservations of all channels.

@@ -438,8 +438,10 @@ fn refused_credit(error: CreditError) -> ApiError {
                 format!("You exceeded your current quota, please check your channel's balance and grant: {error}.");
             ApiError::new(Kind::InsufficientQuota, message)
         }
-        CreditError::Hub(_) | CreditError::Store(_) | CreditError::Ledger(_) | CreditError::Stopped => {
-            ApiError::unavailable(error)
-        }
+        CreditError::Contended
+        | CreditError::Hub(_)
+        | CreditError::Store(_)
+        | CreditError::Ledger(_)
+        | CreditError::Stopped => ApiError::unavailable(error),
     }
 }

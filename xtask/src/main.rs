@@ -99,6 +99,6 @@ fn build_waybill(tree: &Tree) -> Result<()> {
 fn bench(tree: &Tree, args: &[OsString]) -> Result<()> {
     ready(tree)?;
     let mut cargo = process::cargo(tree);
-    cargo.args(["run", "--release", "--package", "waybill-bench", "--"]).args(args).envs(tree.environment());
+    cargo.args(["run", "--profile", "bench", "--package", "waybill-bench", "--"]).args(args).envs(tree.environment());
     Err(cargo.exec()).context("cannot start cargo")
 }

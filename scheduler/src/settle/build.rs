@@ -25,13 +25,20 @@ pub enum BuildError {
 }
 
 /// Cuts receipts in settlement order (worker, line key, seq) into shards and builds their trees.
-pub fn build_batches(gateway: WalletId, epoch: u32, receipts: &[Charge], uri: &str, now_ms: u64) -> Result<Vec<NewBatch>, BuildError> {
+pub fn build_batches(
+    gateway: WalletId,
+    epoch: u32,
+    receipts: &[Charge],
+    uri: &str,
+    now_ms: u64,
+) -> Result<Vec<NewBatch>, BuildError> {
     let parsed = receipts.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
     cut(&parsed)
         .into_iter()
         .enumerate()
         .map(|(shard, range)| {
-            let shard = u16::try_from(shard).map_err(|_| BuildError::Merkle { epoch, source: MerkleError::TooManyLeaves })?;
+            let shard =
+                u16::try_from(shard).map_err(|_| BuildError::Merkle { epoch, source: MerkleError::TooManyLeaves })?;
             let id = BatchId { gateway, epoch, shard };
             build_shard(id, &receipts[range.clone()], &parsed[range], uri, now_ms)
         })
@@ -61,7 +68,13 @@ fn cut(receipts: &[Receipt]) -> Vec<std::ops::Range<usize>> {
     shards
 }
 
-fn build_shard(id: BatchId, stored: &[Charge], receipts: &[Receipt], uri: &str, now_ms: u64) -> Result<NewBatch, BuildError> {
+fn build_shard(
+    id: BatchId,
+    stored: &[Charge],
+    receipts: &[Receipt],
+    uri: &str,
+    now_ms: u64,
+) -> Result<NewBatch, BuildError> {
     let merkle_error = |source| BuildError::Merkle { epoch: id.epoch, source };
     let mut data = Sha256::new();
     let mut receipt_leaves = Vec::with_capacity(stored.len());
@@ -98,7 +111,8 @@ fn lines_of(epoch: u32, stored: &[Charge], receipts: &[Receipt]) -> Result<Vec<L
     for run in receipts.chunk_by(|a, b| a.line_key == b.line_key) {
         let broken = |i: usize| BuildError::Broken { receipt_id: stored[start + i].receipt_id.clone() };
         for (i, pair) in run.windows(2).enumerate() {
-            let continues = pair[0].seq.checked_add(1) == Some(pair[1].seq) && pair[0].cum_nc.checked_add(pair[1].price_nc) == Some(pair[1].cum_nc);
+            let continues = pair[0].seq.checked_add(1) == Some(pair[1].seq)
+                && pair[0].cum_nc.checked_add(pair[1].price_nc) == Some(pair[1].cum_nc);
             if !continues {
                 return Err(broken(i + 1));
             }
@@ -108,7 +122,8 @@ fn lines_of(epoch: u32, stored: &[Charge], receipts: &[Receipt]) -> Result<Vec<L
         let before = first.cum_nc.checked_sub(first.price_nc).ok_or_else(|| broken(0))?;
         let credits_nc = last.cum_nc.checked_sub(before).ok_or_else(|| broken(0))?;
         let head = &stored[start];
-        let count = |n: usize| u32::try_from(n).map_err(|_| BuildError::Merkle { epoch, source: MerkleError::TooManyLeaves });
+        let count =
+            |n: usize| u32::try_from(n).map_err(|_| BuildError::Merkle { epoch, source: MerkleError::TooManyLeaves });
         let line = Line {
             stage: head.stage,
             epoch,

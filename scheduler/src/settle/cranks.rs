@@ -17,7 +17,8 @@ impl Settler {
                         continue;
                     }
                     let Ok(stage_index) = u8::try_from(index) else { continue };
-                    let intent = Intent::RollContainer { container: model.container, stage: stage_index, pricing_epoch };
+                    let intent =
+                        Intent::RollContainer { container: model.container, stage: stage_index, pricing_epoch };
                     let key = format!("roll/{}/{index}/{pricing_epoch}", hex::encode(model.container));
                     self.outbox.request(&key, &intent, now_ms(view)).await?;
                 }
@@ -33,7 +34,9 @@ impl Settler {
         let Ok(rate_epoch) = rate.epoch_at(now_s) else { return Ok(()) };
         let reports = rate.reporters.iter().take(usize::from(rate.n_reporters)).any(|key| *key == self.outbox.payer());
         if reports && rate.epoch < rate_epoch {
-            self.outbox.request(&format!("rate/{rate_epoch}"), &Intent::RollRate { rate: rate.rate, rate_epoch }, now_ms(view)).await?;
+            self.outbox
+                .request(&format!("rate/{rate_epoch}"), &Intent::RollRate { rate: rate.rate, rate_epoch }, now_ms(view))
+                .await?;
         }
         Ok(())
     }

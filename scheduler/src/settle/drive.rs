@@ -4,8 +4,14 @@ use super::{SettleError, Settler, now_ms};
 use anchor_lang::{AccountDeserialize, prelude::Pubkey};
 use settlement::state::{Batch as ChainBatch, BatchState, Earnings, GatewayVault};
 use std::collections::BTreeSet;
-use waybill_chain::{Chain, ChainError, Intent, View, intent::{BatchPost, line_payees}};
-use waybill_mechanism::{merkle::Tree, message::{Line, NO_REFERRER}};
+use waybill_chain::{
+    Chain, ChainError, Intent, View,
+    intent::{BatchPost, line_payees},
+};
+use waybill_mechanism::{
+    merkle::Tree,
+    message::{Line, NO_REFERRER},
+};
 use waybill_store::{Batch, BatchStatus, StoredLine};
 
 /// Batches looked at in one pass, per status.
@@ -42,7 +48,13 @@ impl Settler {
             (Some((_, account)), BatchStatus::Posted) if account.state == BatchState::Posted => {
                 let open_until = account.posted_at.saturating_add(i64::from(view.settle.challenge_s));
                 if view.now_ms() / 1_000 >= open_until {
-                    self.request(batch, view, "finalize", Intent::FinalizeBatch { epoch: batch.id.epoch, shard: batch.id.shard }).await?;
+                    self.request(
+                        batch,
+                        view,
+                        "finalize",
+                        Intent::FinalizeBatch { epoch: batch.id.epoch, shard: batch.id.shard },
+                    )
+                    .await?;
                 }
                 return Ok(());
             }
@@ -55,7 +67,13 @@ impl Settler {
             }
             (Some((_, account)), BatchStatus::Claimed) if account.state == BatchState::Final => {
                 if self.ensure_earnings(&[Pubkey::new_from_array(batch.id.gateway.0)], view).await? {
-                    self.request(batch, view, "sweep", Intent::SweepBatch { epoch: batch.id.epoch, shard: batch.id.shard }).await?;
+                    self.request(
+                        batch,
+                        view,
+                        "sweep",
+                        Intent::SweepBatch { epoch: batch.id.epoch, shard: batch.id.shard },
+                    )
+                    .await?;
                 }
                 return Ok(());
             }
@@ -71,7 +89,8 @@ impl Settler {
     async fn fund_and_post(&self, batch: &Batch, view: &View) -> Result<(), SettleError> {
         let gateway = Pubkey::new_from_array(self.config.gateway.0);
         let vault_address = waybill_chain::ix::settlement::gateway_vault(&gateway).0;
-        let vault: GatewayVault = self.chain().expect("gateway vault", &vault_address, "run open_gateway for this key first").await?;
+        let vault: GatewayVault =
+            self.chain().expect("gateway vault", &vault_address, "run open_gateway for this key first").await?;
         if vault.nc < batch.lines_root.sum {
             return self.collect(view).await;
         }
@@ -94,7 +113,11 @@ impl Settler {
         for channel in self.store.channels_of_gateway(self.config.gateway).await? {
             let Some(on_chain) = view.channels.get(&Pubkey::new_from_array(channel.channel.0)) else { continue };
             if channel.noted_cum_nc > on_chain.settled_nc {
-                let intent = Intent::SettleDelegated { channel: channel.channel.0, claim_cum_nc: channel.noted_cum_nc, nonce: channel.noted_nonce };
+                let intent = Intent::SettleDelegated {
+                    channel: channel.channel.0,
+                    claim_cum_nc: channel.noted_cum_nc,
+                    nonce: channel.noted_nonce,
+                };
                 // What is settled belongs to the key: a claim that was cut by the limit is sent again for its remainder.
                 let key = format!("settle/{}/{}/{}", channel.channel, channel.noted_cum_nc, on_chain.settled_nc);
                 self.outbox.request(&key, &intent, now_ms(view)).await?;
@@ -108,7 +131,8 @@ impl Settler {
         let lines = self.store.batch_lines(batch.id).await?;
         let mut open = Vec::new();
         for stored in &lines {
-            let claimed = ChainBatch::is_claimed(account, stored.index).map_err(|e| ChainError::Build(e.to_string()))?;
+            let claimed =
+                ChainBatch::is_claimed(account, stored.index).map_err(|e| ChainError::Build(e.to_string()))?;
             match (claimed, stored.claimed_ms) {
                 (true, None) => {
                     self.store.mark_line_claimed(batch.id, stored.index, now_ms(view)).await?;
@@ -120,14 +144,21 @@ impl Settler {
         if open.is_empty() {
             return Ok(true);
         }
-        let tree = Tree::build(lines.iter().map(|line| line.node).collect()).map_err(|e| ChainError::Build(e.to_string()))?;
+        let tree =
+            Tree::build(lines.iter().map(|line| line.node).collect()).map_err(|e| ChainError::Build(e.to_string()))?;
         for stored in open {
             self.claim_line(batch, stored, &tree, view).await?;
         }
         Ok(false)
     }
 
-    async fn claim_line(&self, batch: &Batch, stored: &StoredLine, tree: &Tree, view: &View) -> Result<(), SettleError> {
+    async fn claim_line(
+        &self,
+        batch: &Batch,
+        stored: &StoredLine,
+        tree: &Tree,
+        view: &View,
+    ) -> Result<(), SettleError> {
         let line = Line::from_bytes(&stored.line).map_err(|e| ChainError::Build(e.to_string()))?;
         let to = line_payees(self.chain(), &line).await?;
         let mut owners = vec![to.payees.vendor, to.provider, to.payees.weaver];
@@ -154,13 +185,20 @@ impl Settler {
     async fn ensure_earnings(&self, owners: &[Pubkey], view: &View) -> Result<bool, SettleError> {
         let owners: BTreeSet<Pubkey> = owners.iter().copied().collect();
         let mint = view.settle.mint;
-        let addresses: Vec<Pubkey> = owners.iter().map(|owner| settlement::seeds::find_earnings(owner, &mint).0).collect();
+        let addresses: Vec<Pubkey> =
+            owners.iter().map(|owner| settlement::seeds::find_earnings(owner, &mint).0).collect();
         let accounts: Vec<Option<Earnings>> = self.chain().accounts(&addresses).await?;
         let mut complete = true;
         for (owner, account) in owners.iter().zip(accounts) {
             if account.is_none() {
                 complete = false;
-                self.outbox.request(&format!("earnings/{owner}"), &Intent::OpenEarnings { owner: owner.to_bytes() }, now_ms(view)).await?;
+                self.outbox
+                    .request(
+                        &format!("earnings/{owner}"),
+                        &Intent::OpenEarnings { owner: owner.to_bytes() },
+                        now_ms(view),
+                    )
+                    .await?;
             }
         }
         Ok(complete)
@@ -175,8 +213,11 @@ impl Settler {
         let gateway = Pubkey::new_from_array(batch.id.gateway.0);
         let address = settlement::seeds::find_batch(&gateway, batch.id.epoch, batch.id.shard).0;
         let Some(data) = self.chain().data(&address).await? else { return Ok(None) };
-        let account = ChainBatch::try_deserialize(&mut data.as_slice())
-            .map_err(|e| ChainError::Layout { what: "batch", address, reason: e.to_string() })?;
+        let account = ChainBatch::try_deserialize(&mut data.as_slice()).map_err(|e| ChainError::Layout {
+            what: "batch",
+            address,
+            reason: e.to_string(),
+        })?;
         Ok(Some((data, account)))
     }
 
