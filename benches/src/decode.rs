@@ -78,7 +78,7 @@ async fn generate(engine: &ChatEngine, prompt: &[u32], max_tokens: u32) -> Resul
         match event {
             // What came in one piece before the clock started does not count.
             ChatEvent::Text { tokens, .. } => {
-                first.get_or_insert((Instant::now(), tokens));
+                first.get_or_insert_with(|| (Instant::now(), tokens));
                 seen += tokens;
             }
             ChatEvent::Failed(fault) => return Err(anyhow!("{fault}")),

@@ -2,7 +2,6 @@
 //! whether it is done, so an interrupted genesis is continued by running it again.
 
 use crate::progress::Progress;
-use anchor_lang::prelude::Pubkey;
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 use solana_keypair::Keypair;
@@ -255,10 +254,4 @@ pub fn region(name: &str) -> anyhow::Result<Region> {
     anyhow::ensure!(valid, "{name:?} is no region: use 1 to {} of a-z, 0-9 and '-'", region.len());
     region[..name.len()].copy_from_slice(name.as_bytes());
     Ok(region)
-}
-
-/// Whether a wallet may act for the network's coin.
-pub async fn is_admin(chain: &Chain, key: &Pubkey) -> anyhow::Result<bool> {
-    let config: Option<CoinConfig> = chain.account(&coin::seeds::find_config().0).await?;
-    Ok(config.is_some_and(|config| config.authorities.admin == *key))
 }

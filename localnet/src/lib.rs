@@ -89,7 +89,7 @@ impl Localnet {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         }
-        outcome.unwrap_or(Err(LocalnetError::Stopped("it did not end in time".into())))
+        outcome.unwrap_or_else(|_| Err(LocalnetError::Stopped("it did not end in time".into())))
     }
 
     /// Resolves when the chain has ended: `Ok` after a requested stop, otherwise why it ended by itself.

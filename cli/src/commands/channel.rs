@@ -155,7 +155,7 @@ impl ChannelLine {
             settled_nc: channel.settled_nc,
             settled_aic: channel.settled_aic,
             close_at: (channel.state == ChannelState::Closing).then_some(channel.close_at),
-            grant: (grant.limit_nc > 0).then(|| GrantLine {
+            grant: (grant.limit_nc > 0).then_some(GrantLine {
                 limit_nc: grant.limit_nc,
                 used_nc: grant.used_nc,
                 period_s: grant.period_s,

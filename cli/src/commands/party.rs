@@ -83,7 +83,7 @@ impl PartyLine {
         }
     }
 
-    pub fn table(lines: &Vec<Self>) -> String {
+    pub fn table(lines: &[Self]) -> String {
         if lines.is_empty() {
             return "none".to_owned();
         }
@@ -122,7 +122,7 @@ pub async fn run(args: PartyArgs, context: &Context) -> anyhow::Result<()> {
 fn print(mut parties: Vec<Party>, context: &Context) -> anyhow::Result<()> {
     parties.sort_by_key(|party| (party.role as u8, party.owner));
     let lines: Vec<PartyLine> = parties.iter().map(PartyLine::of).collect();
-    output::print(context.json, &lines, PartyLine::table)
+    output::print(context.json, &lines, |lines| PartyLine::table(lines))
 }
 
 /// The parties of one wallet, in the order of roles.

@@ -166,5 +166,5 @@ async fn show(role: Option<Role>, owner: Option<Pubkey>, context: &Context) -> a
     let mut parties = parties_of(&owner, context).await?;
     parties.retain(|party| role.is_none_or(|role| party.role == role));
     let lines: Vec<PartyLine> = parties.iter().map(PartyLine::of).collect();
-    output::print(context.json, &lines, PartyLine::table)
+    output::print(context.json, &lines, |lines| PartyLine::table(lines))
 }

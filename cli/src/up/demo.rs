@@ -94,7 +94,6 @@ impl Wallets {
 pub struct DemoModel {
     pub name: &'static str,
     pub kind: StageKind,
-    pub folder: PathBuf,
     pub licence: &'static str,
     /// SHA-256 of `model.onnx`.
     pub artifact: [u8; 32],
@@ -118,7 +117,7 @@ impl DemoModel {
         let bytes = std::fs::read(&file)
             .with_context(|| format!("cannot read {}; `cargo xtask setup` fetches the models", file.display()))?;
         let artifact = Sha256::digest(&bytes).into();
-        Ok(Self { name, kind, folder, licence: "Apache-2.0", artifact, size: bytes.len() as u64, weight_bps, ask })
+        Ok(Self { name, kind, licence: "Apache-2.0", artifact, size: bytes.len() as u64, weight_bps, ask })
     }
 
     /// The container that sells it: named by what it promises.

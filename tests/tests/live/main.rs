@@ -6,7 +6,7 @@ mod network;
 
 use futures_util::{StreamExt, stream};
 use network::{Books, Charge, Network, ready_to_run};
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 use waybill_chain::settlement::state::BatchState;
 
 /// Requests in flight at once.
@@ -42,6 +42,8 @@ async fn a_thousand_mixed_requests_settle_to_the_last_unit() {
     let network = Network::up(folder.path());
     let charges = mixed(&network, 1_000).await;
     let charged_nc = total(&charges);
+    let receipts: HashSet<&str> = charges.iter().map(|charge| charge.receipt.as_str()).collect();
+    assert_eq!(receipts.len(), 1_000, "every request has a receipt of its own");
 
     let books = network.until("every batch is swept", settled(charged_nc)).await;
     assert_eq!(books.posted_nc(), charged_nc, "the chain was told exactly what consumers were charged");

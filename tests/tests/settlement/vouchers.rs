@@ -91,7 +91,7 @@ fn s19_the_check_must_be_the_instruction_directly_before() {
     let voucher = desk.voucher(1, 1_000, 1_000);
     let (check, claim) = (signature_check(&desk.consumer, &voucher.to_bytes()), desk.settle_voucher_ix(1_000, false));
     let between = desk.open_earnings_ix(&Pubkey::new_unique());
-    assert_refused(desk.send(&[claim.clone()], &[]), SettleError::SignatureCheck);
+    assert_refused(desk.send(std::slice::from_ref(&claim), &[]), SettleError::SignatureCheck);
     assert_refused(desk.send(&[claim.clone(), check.clone()], &[]), SettleError::SignatureCheck);
     assert_refused(desk.send(&[check.clone(), between, claim.clone()], &[]), SettleError::SignatureCheck);
     // One check serves one claim.
