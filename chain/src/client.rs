@@ -14,6 +14,7 @@ use solana_rpc_client_api::{
     client_error::{Error as RpcError, ErrorKind},
     config::{RpcAccountInfoConfig, RpcProgramAccountsConfig, RpcSimulateTransactionConfig},
     filter::{Memcmp, RpcFilterType},
+    request::RpcError as RpcAnswer,
     response::RpcSimulateTransactionResult,
 };
 use solana_signature::Signature;
@@ -305,7 +306,9 @@ impl Chain {
     pub(crate) fn unreachable(&self, source: RpcError) -> ChainError {
         let url = self.rpc.url();
         match source.kind() {
-            ErrorKind::RpcError(answer) => ChainError::Rpc { url, message: answer.to_string() },
+            ErrorKind::RpcError(answer @ RpcAnswer::RpcResponseError { .. }) => {
+                ChainError::Rpc { url, message: answer.to_string() }
+            }
             _ => ChainError::Unreachable { url, source: Box::new(source) },
         }
     }

@@ -19,6 +19,8 @@ const REBROADCAST_MS: u64 = 2_000;
 const RETRY_REFUSED_MS: u64 = 3_000;
 /// How often open rows are polled.
 const POLL: Duration = Duration::from_millis(250);
+/// Pause when the chain or the database does not answer.
+const PAUSE_AFTER_ERROR: Duration = Duration::from_secs(2);
 
 /// One fee payer's outbox: rows of a lane are sent in order.
 pub struct Outbox {
@@ -71,14 +73,17 @@ impl Outbox {
     /// Sends and resolves until `shutdown`. The only sender of its lane.
     pub async fn run(&self, clock_ms: impl Fn() -> u64 + Send, shutdown: CancellationToken) {
         while !shutdown.is_cancelled() {
-            match self.pass(clock_ms()).await {
-                Ok(()) => {}
-                Err(error) => tracing::warn!(lane = %self.lane, %error, "the outbox waits; its entries are kept"),
-            }
+            let pause = match self.pass(clock_ms()).await {
+                Ok(()) => POLL,
+                Err(error) => {
+                    tracing::warn!(lane = %self.lane, %error, "the outbox waits; its entries are kept");
+                    PAUSE_AFTER_ERROR
+                }
+            };
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 () = self.wake.notified() => {}
-                () = tokio::time::sleep(POLL) => {}
+                () = tokio::time::sleep(pause) => {}
             }
         }
     }

@@ -1,10 +1,12 @@
-//! Progress for people, on standard error: one line a step, with a moving bar while it runs. Silent with `--json`.
+//! Progress for people, on standard error: a moving line for the step that runs, a plain line for what is done. Silent
+//! with `--json`.
 
 use indicatif::{ProgressBar, ProgressStyle};
 use std::time::Duration;
 
 pub struct Progress {
     bar: ProgressBar,
+    quiet: bool,
 }
 
 impl Progress {
@@ -14,7 +16,7 @@ impl Progress {
             bar.set_style(style);
         }
         bar.enable_steady_tick(Duration::from_millis(120));
-        Self { bar }
+        Self { bar, quiet }
     }
 
     /// What happens now.
@@ -25,7 +27,9 @@ impl Progress {
 
     /// A line that stays.
     pub fn done(&self, what: &str) {
-        self.bar.println(format!("  {what}"));
+        if !self.quiet {
+            self.bar.suspend(|| eprintln!("  {what}"));
+        }
     }
 
     pub fn finish(&self) {

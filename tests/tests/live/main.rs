@@ -5,7 +5,7 @@
 mod network;
 
 use futures_util::{StreamExt, stream};
-use network::{Books, Charge, Network, ready_to_run};
+use network::{Apart, Books, Charge, Network, ready_to_run};
 use std::{collections::HashSet, time::Duration};
 use waybill_chain::settlement::state::BatchState;
 
@@ -108,4 +108,49 @@ async fn killing_the_whole_network_at_any_step_neither_loses_nor_doubles_a_charg
     // And it still serves.
     network.embed("after all that").await;
     tokio::time::timeout(Duration::from_secs(30), async { network.process.kill() }).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killing_one_service_at_a_time_neither_loses_nor_doubles_a_charge() {
+    if !ready_to_run() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut whole = Network::up(folder.path());
+    let mut charges = vec![whole.embed("set up").await];
+    whole.process.kill_now();
+
+    let apart = Apart::of(folder.path());
+    let chain = apart.chain();
+    let scheduler = apart.scheduler();
+    let _worker = apart.worker();
+    let gateway = apart.gateway(&whole);
+    gateway.until_readiness(200).await;
+    charges.extend(mixed(&gateway, 20).await);
+
+    // The gateway, right after its answers.
+    gateway.process.kill();
+    let gateway = apart.gateway(&whole);
+    gateway.until_readiness(200).await;
+    charges.extend(mixed(&gateway, 20).await);
+
+    // The scheduler, while a batch is between posting and its last claim.
+    let posted = |books: &Books| books.batches.iter().any(|batch| batch.state != BatchState::Swept);
+    gateway.until("a batch is under way", posted).await;
+    scheduler.kill();
+    let _scheduler = apart.scheduler();
+    gateway.until_readiness(200).await;
+    charges.extend(mixed(&gateway, 20).await);
+
+    // The chain: the gateway says so and sells nothing on a stale view; what was in flight and the outbox wait for it.
+    chain.kill();
+    gateway.until_readiness(503).await;
+    let _chain = apart.chain();
+    gateway.until_readiness(200).await;
+    charges.extend(mixed(&gateway, 20).await);
+
+    let charged_nc = total(&charges);
+    let books = gateway.until("every batch is swept", settled(charged_nc)).await;
+    assert_eq!(books.posted_nc(), charged_nc);
+    books.assert_conserved();
 }

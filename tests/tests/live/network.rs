@@ -71,6 +71,10 @@ impl Process {
 
     /// SIGKILL: nothing is flushed, nothing is said.
     pub fn kill(mut self) {
+        self.kill_now();
+    }
+
+    pub fn kill_now(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
@@ -83,11 +87,14 @@ impl Drop for Process {
     }
 }
 
-/// A whole network in one process, on a folder that outlives it.
+/// A network that answers requests and whose chain can be read.
 pub struct Network {
     pub process: Process,
     pub client: reqwest::Client,
     pub chain: Chain,
+    gateway: String,
+    api_key: String,
+    models: Value,
 }
 
 impl Network {
@@ -98,12 +105,28 @@ impl Network {
         let arguments = ["up", "--port", "0", "--data-dir", data.to_str().unwrap(), "--plan", plan.to_str().unwrap()];
         let process = Process::start(&arguments);
         let chain = Chain::connect(&process.text("rpc"));
-        Self { process, client: reqwest::Client::new(), chain }
+        let (gateway, api_key) = (process.text("gateway"), process.text("api_key"));
+        let models = process.ready["models"].clone();
+        Self { process, client: reqwest::Client::new(), chain, gateway, api_key, models }
+    }
+
+    /// The status of `/readyz`; 0 when nothing listens.
+    pub async fn readiness(&self) -> u16 {
+        let answer = self.client.get(format!("{}/readyz", self.gateway)).send().await;
+        answer.map_or(0, |answer| answer.status().as_u16())
+    }
+
+    /// Waits until `/readyz` answers so.
+    pub async fn until_readiness(&self, wanted: u16) {
+        let started = Instant::now();
+        while self.readiness().await != wanted {
+            assert!(started.elapsed() < PATIENCE, "/readyz never answered {wanted}");
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
     }
 
     fn post(&self, path: &str, body: &Value) -> reqwest::RequestBuilder {
-        let url = format!("{}{path}", self.process.text("gateway"));
-        self.client.post(url).bearer_auth(self.process.text("api_key")).json(body)
+        self.client.post(format!("{}{path}", self.gateway)).bearer_auth(&self.api_key).json(body)
     }
 
     /// Sends again when every worker is busy, as the official clients do.
@@ -119,7 +142,7 @@ impl Network {
     }
 
     fn model(&self, kind: &str) -> String {
-        let models = self.process.ready["models"].as_array().unwrap();
+        let models = self.models.as_array().unwrap();
         models.iter().find(|model| model["kind"] == kind).unwrap()["id"].as_str().unwrap().to_owned()
     }
 
@@ -160,6 +183,82 @@ impl Network {
             }
             assert!(started.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
             tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+    }
+}
+
+/// The same network as one process a service, each killed and started alone, on the folder of an earlier [`Network`].
+pub struct Apart {
+    data: PathBuf,
+    ports: [u16; 4],
+}
+
+impl Apart {
+    /// Takes over the folder of a network that has stopped.
+    pub fn of(folder: &Path) -> Self {
+        let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let listeners = [free(), free(), free(), free()];
+        Self { data: folder.join("data"), ports: listeners.map(|listener| listener.local_addr().unwrap().port()) }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.data.join(name).to_str().unwrap().to_owned()
+    }
+
+    fn local(&self, index: usize) -> String {
+        format!("127.0.0.1:{}", self.ports[index])
+    }
+
+    fn service(&self, name: &[&str], keypair: &str, more: &[&str]) -> Process {
+        let rpc = format!("http://{}", self.local(0));
+        let keypair = self.path(&format!("keys/{keypair}.json"));
+        let common = ["--rpc", rpc.as_str(), "--keypair", keypair.as_str()];
+        Process::start(&[name, &common, more].concat())
+    }
+
+    pub fn chain(&self) -> Process {
+        Process::start(&["localnet", "--data-dir", &self.path("chain"), "--port", &self.ports[0].to_string()])
+    }
+
+    pub fn scheduler(&self) -> Process {
+        let database = format!("sqlite://{}", self.path("waybill.db"));
+        let (workers, gateways) = (self.local(1), self.local(2));
+        let listen = ["--listen", workers.as_str(), "--gateway-listen", gateways.as_str(), "--refresh", "1"];
+        self.service(&["scheduler"], "gateway", &[&["--database", database.as_str()], listen.as_slice()].concat())
+    }
+
+    pub fn worker(&self) -> Process {
+        let (scheduler, key) = (format!("http://{}", self.local(1)), self.path("keys/worker-1.json"));
+        let more = ["--scheduler", scheduler.as_str(), "--region", "eu-west", "--key", key.as_str(), "--threads", "1"];
+        self.service(&["worker", "run"], "operator-1", &more)
+    }
+
+    /// A gateway and what a consumer needs of it.
+    pub fn gateway(&self, models: &Network) -> Network {
+        let database = format!("sqlite://{}", self.path("waybill.db"));
+        let (scheduler, pepper) = (format!("http://{}", self.local(2)), self.path("keys/pepper"));
+        let listen = self.local(3);
+        let more = [
+            "--database",
+            database.as_str(),
+            "--scheduler",
+            scheduler.as_str(),
+            "--pepper",
+            pepper.as_str(),
+            "--listen",
+            listen.as_str(),
+            "--refresh",
+            "1",
+            "--sole",
+        ];
+        let process = self.service(&["gateway"], "gateway", &more);
+        Network {
+            gateway: process.text("gateway"),
+            process,
+            client: reqwest::Client::new(),
+            chain: Chain::connect(&format!("http://{}", self.local(0))),
+            api_key: models.api_key.clone(),
+            models: models.models.clone(),
         }
     }
 }
