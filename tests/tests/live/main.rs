@@ -7,7 +7,11 @@ mod network;
 use futures_util::{StreamExt, stream};
 use network::{Apart, Books, Charge, Network, ready_to_run};
 use std::{collections::HashSet, time::Duration};
+use tokio::sync::Mutex;
 use waybill_chain::settlement::state::BatchState;
+
+/// One network at a time: each wants the whole machine.
+static ALONE: Mutex<()> = Mutex::const_new(());
 
 /// Requests in flight at once.
 const CONCURRENCY: usize = 8;
@@ -38,6 +42,7 @@ async fn a_thousand_mixed_requests_settle_to_the_last_unit() {
     if !ready_to_run() {
         return;
     }
+    let _alone = ALONE.lock().await;
     let folder = tempfile::tempdir().unwrap();
     let network = Network::up(folder.path());
     let charges = mixed(&network, 1_000).await;
@@ -70,6 +75,7 @@ async fn killing_the_whole_network_at_any_step_neither_loses_nor_doubles_a_charg
     if !ready_to_run() {
         return;
     }
+    let _alone = ALONE.lock().await;
     let folder = tempfile::tempdir().unwrap();
     let mut charges = Vec::new();
 
@@ -115,6 +121,7 @@ async fn killing_one_service_at_a_time_neither_loses_nor_doubles_a_charge() {
     if !ready_to_run() {
         return;
     }
+    let _alone = ALONE.lock().await;
     let folder = tempfile::tempdir().unwrap();
     let mut whole = Network::up(folder.path());
     let mut charges = vec![whole.embed("set up").await];
