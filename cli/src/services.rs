@@ -16,14 +16,17 @@ use std::{
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use waybill_chain::{Catalogue, Outbox, coin, indexer, market, settlement};
-use waybill_gateway::{ChainMarket, Gateway, GatewayConfig, GatewayDeps, Pepper, SecretKey};
+use waybill_gateway::{
+    ChainMarket, Gateway, GatewayConfig, GatewayDeps, Pepper, SecretKey,
+    keys::{self, KeyTerms},
+};
 use waybill_protocol::{ChannelId, Dispatch, WalletId};
 use waybill_scheduler::{
     SchedulerConfig, SchedulerDeps,
     onchain::{ChainRegistry, LedgerLines},
     settle::{SettleConfig, Settler},
 };
-use waybill_store::{Hub, Ledger, LedgerConfig, LocalHub, NewApiKey, RedisHub, Store};
+use waybill_store::{Hub, Ledger, LedgerConfig, LocalHub, RedisHub, Store};
 use waybill_worker::{EngineConfig, Engines, ModelSpec, Profile, Trust, WorkerConfig, WorkerDeps};
 
 /// A view of the chain older than this sells no new work.
@@ -400,16 +403,8 @@ pub async fn create_api_key(
 ) -> anyhow::Result<String> {
     let channel = ChannelId(owner.channel.to_bytes());
     store.ensure_channel(channel, WalletId(owner.consumer.to_bytes()), WalletId(owner.gateway.to_bytes())).await?;
-    let key = SecretKey::generate(&mut rand::rng());
-    let new = NewApiKey {
-        public_id: key.public_id.clone(),
-        hash: key.hash(pepper),
-        channel,
-        label: label.to_owned(),
-        created_ms: now_ms(),
-        limit_nc,
-    };
-    store.insert_api_key(&new).await?;
+    let terms = KeyTerms { channel, label: label.to_owned(), limit_nc };
+    let key = keys::create(store, pepper, terms, now_ms()).await?;
     Ok(key.reveal())
 }
 

@@ -8,8 +8,8 @@ use market::{
     ID, accounts, instruction,
     instructions::{
         AddStakeArgs, BeginUnstakeArgs, CreateContainerArgs, CreateMarketArgs, InitConfigArgs, PostAskArgs,
-        PostOfferArgs, RegisterArtifactArgs, RegisterNodeArgs, RegisterPartyArgs, RenewNodeArgs, RollContainerArgs,
-        SetBaseArgs,
+        PostOfferArgs, RegisterArtifactArgs, RegisterNodeArgs, RegisterPartyArgs, RenewNodeArgs, RetireContainerArgs,
+        RollContainerArgs, SetBaseArgs,
     },
     seeds,
     state::{Artifact, Container, MarketParams, Role},
@@ -173,6 +173,12 @@ pub fn create_container(payer: Pubkey, creator: Pubkey, args: CreateContainerArg
         system_program: SYSTEM,
     };
     build(ID, &accounts, &instruction::CreateContainer { args })
+}
+
+/// Ends a container: no new snapshots. `revision` is the one its creator saw.
+pub fn retire_container(creator: Pubkey, container: &[u8; 32], revision: u16) -> Instruction {
+    let accounts = accounts::RetireContainer { creator, container: seeds::find_container(container).0 };
+    build(ID, &accounts, &instruction::RetireContainer { args: RetireContainerArgs { expected_revision: revision } })
 }
 
 /// Posts or changes an ask. The subject is an artifact's hash (vendor, OEM) or a container's id (weaver).

@@ -1,7 +1,7 @@
 //! `waybill container`: publishes a workflow of models under one name, and shows how each payment for it divides.
 
 use crate::{commands::artifact::hash_file, context::Context, input, lookup, output, role};
-use anchor_lang::{InstructionData, ToAccountMetas, prelude::Pubkey, solana_program::instruction::Instruction};
+use anchor_lang::prelude::Pubkey;
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ use waybill_chain::{
     market::{
         self,
         constants::{MAX_NAME, MAX_STAGES},
-        instructions::{CreateContainerArgs, RetireContainerArgs},
+        instructions::CreateContainerArgs,
         state::{Ask, Container, ContainerState, Role, SplitSnapshot, Stage, StageKind},
     },
 };
@@ -371,24 +371,12 @@ async fn retire(wanted: &str, context: &Context) -> anyhow::Result<()> {
     if container.creator != wallet.pubkey() {
         bail!("{wanted} belongs to {}, this wallet is {}", container.creator, wallet.pubkey());
     }
-    let retire = retire_container(wallet.pubkey(), &container);
+    let retire = ix::market::retire_container(wallet.pubkey(), &container.id, container.revision);
     let signature = context.chain.send(&wallet, &[], &[retire]).await?;
     let done = Published { id: hex::encode(container.id), name: container.name, signature: signature.to_string() };
     output::print(context.json, &done, |done| {
         format!("{} ({}) is retired; it serves until its last frozen price ends", done.name, done.id)
     })
-}
-
-/// Ends the container at the revision that was read: a change in between is refused.
-fn retire_container(creator: Pubkey, container: &Container) -> Instruction {
-    let accounts =
-        market::accounts::RetireContainer { creator, container: market::seeds::find_container(&container.id).0 };
-    let args = RetireContainerArgs { expected_revision: container.revision };
-    Instruction {
-        program_id: market::ID,
-        accounts: accounts.to_account_metas(None),
-        data: market::instruction::RetireContainer { args }.data(),
-    }
 }
 
 #[cfg(test)]
