@@ -23,7 +23,7 @@ use waybill_chain::{
     settlement::{
         self,
         instructions::InitConfigArgs,
-        state::{FeeSplit, SettleConfig},
+        state::{AuditParams, DisputeParams, FeeSplit, SettleConfig},
     },
 };
 
@@ -52,7 +52,32 @@ pub struct GenesisPlan {
     pub kappa_weaver_bps: u16,
     pub beta_max_bps: u16,
     pub min_stake_aic: MinStake,
+    #[serde(default)]
+    pub dispute: DisputePlan,
+    #[serde(default)]
+    pub audit: AuditPlan,
     pub market: Vec<MarketPlan>,
+}
+
+/// Terms of disputes; 0 stands for the program's default.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DisputePlan {
+    /// What a challenger deposits, in nano-credits.
+    pub bond_nc: u64,
+    pub response_s: u32,
+}
+
+/// Terms of audits; 0 seconds stand for the program's default.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuditPlan {
+    /// Verdicts slash; otherwise they are recorded only.
+    pub enforce: bool,
+    /// Receipts drawn per batch; 0 = none.
+    pub draws: u16,
+    pub verdict_s: u32,
+    pub retention_s: u32,
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -124,6 +149,8 @@ impl GenesisPlan {
                 gateway: 10_000,
                 verifier: 2_000,
             },
+            dispute: DisputePlan { bond_nc: 0, response_s: 15 },
+            audit: AuditPlan { enforce: false, draws: 0, verdict_s: 30, retention_s: 0 },
             market: vec![MarketPlan::local(1, 0, "eu-west"), MarketPlan::local(2, 1, "us-east")],
         }
     }
@@ -184,6 +211,13 @@ pub async fn run(chain: &Chain, admin: &Keypair, plan: &GenesisPlan, progress: &
             grace_s: plan.grace_s,
             claim_window_s: plan.claim_window_s,
             fee: FeeSplit { audit_bps: 120, gateway_bps: 60, burn_bps: 60, treasury_bps: 60 },
+            dispute: DisputeParams { bond_nc: plan.dispute.bond_nc, response_s: plan.dispute.response_s },
+            audit: AuditParams {
+                enforce: plan.audit.enforce,
+                draws: plan.audit.draws,
+                verdict_s: plan.audit.verdict_s,
+                retention_s: plan.audit.retention_s,
+            },
             authorities: all,
         };
         chain

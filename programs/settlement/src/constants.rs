@@ -36,3 +36,14 @@ pub const SWEEP_DELAY_S: i64 = 86_400;
 
 /// Seconds in the day that numbers a `FeeDay`.
 pub const DAY_S: u64 = 86_400;
+
+/// What a challenger deposits unless the configuration says otherwise, in nc ($1).
+pub const DISPUTE_BOND_NC: u64 = 1_000_000_000;
+/// Seconds in which the accused must answer unless the configuration says otherwise (2 hours).
+pub const DISPUTE_RESPONSE_S: u32 = 2 * 3_600;
+/// Seconds in which a verifier must answer unless the configuration says otherwise (12 hours).
+pub const AUDIT_VERDICT_S: u32 = 12 * 3_600;
+/// Seconds for which inputs, outputs and evidence are kept unless the configuration says otherwise (48 hours).
+pub const AUDIT_RETENTION_S: u32 = 48 * 3_600;
+/// Most receipts that are drawn from one batch.
+pub const MAX_DRAWS: u16 = 128;

@@ -119,6 +119,12 @@ pub enum SettleError {
     /// 6037
     #[msg("no sweep address is in effect")]
     NoSweepAddress,
+    /// 6038
+    #[msg("the challenge window is over")]
+    ChallengeOver,
+    /// 6039
+    #[msg("an audit or a dispute of the batch has no outcome yet")]
+    CasesOpen,
 }
 
 impl From<ChannelError> for SettleError {

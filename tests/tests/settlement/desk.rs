@@ -195,6 +195,8 @@ impl Desk {
             grace_s: GRACE_S,
             claim_window_s: CLAIM_WINDOW_S,
             fee: FeeSplit { audit_bps: 120, gateway_bps: 60, burn_bps: 60, treasury_bps: 60 },
+            dispute: DisputeParams::default(),
+            audit: AuditParams::default(),
             authorities: self.net.world.authorities(),
         };
         let accounts = accounts::InitConfig {

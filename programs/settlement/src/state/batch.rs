@@ -54,7 +54,19 @@ pub struct Batch {
     pub burn_aic: u64,
     pub seq: u64,
     pub rent_payer: Pubkey,
-    pub _reserved: [u8; 64],
+    /// Decides which receipts are audited; zero before the draw.
+    pub seed: [u8; 32],
+    /// The slot whose hash made the seed; 0 before the draw.
+    pub seed_slot: u64,
+    /// How many receipts are drawn.
+    pub draws: u16,
+    /// Audits without an outcome. The batch is not final before there are none.
+    pub open_audits: u16,
+    /// Disputes without an outcome. The batch is not final before there are none.
+    pub open_disputes: u16,
+    /// Credits of lines that are void: nobody is paid for them, their AIC is swept to insurance.
+    pub forfeited_nc: u64,
+    pub _reserved: [u8; 10],
 }
 
 impl Batch {
@@ -99,11 +111,32 @@ impl Batch {
         Ok(())
     }
 
+    /// Voids line `index`, worth `credits_nc`: it counts as claimed and pays nobody. Fails when it was void already.
+    /// `data` is the raw account, for the bit.
+    pub fn void_line(&mut self, data: &mut [u8], index: u32, credits_nc: u64) -> Result<()> {
+        require!(self.state == BatchState::Posted, SettleError::BatchState);
+        require!(index < self.n_lines, SettleError::LineMismatch);
+        Self::mark_claimed(data, index)?;
+        self.claimed_lines = self.claimed_lines.checked_add(1).ok_or(SettleError::Overflow)?;
+        self.claimed_nc = self.claimed_nc.checked_add(credits_nc).ok_or(SettleError::Overflow)?;
+        self.forfeited_nc = self.forfeited_nc.checked_add(credits_nc).ok_or(SettleError::Overflow)?;
+        Ok(())
+    }
+
+    /// Whether something about the batch can still be challenged at `now`.
+    pub fn require_challengeable(&self, now: i64, challenge_s: u32) -> Result<()> {
+        require!(self.state == BatchState::Posted, SettleError::BatchState);
+        let open_until = self.posted_at.checked_add(i64::from(challenge_s)).ok_or(SettleError::Overflow)?;
+        require!(now < open_until, SettleError::ChallengeOver);
+        Ok(())
+    }
+
     /// Ends the challenge window.
     pub fn finalize(&mut self, now: i64, challenge_s: u32) -> Result<()> {
         require!(self.state == BatchState::Posted, SettleError::BatchState);
         let open_until = self.posted_at.checked_add(i64::from(challenge_s)).ok_or(SettleError::Overflow)?;
         require!(now >= open_until, SettleError::ChallengeOpen);
+        require!(self.open_audits == 0 && self.open_disputes == 0, SettleError::CasesOpen);
         self.state = BatchState::Final;
         self.final_at = now;
         Ok(())
@@ -129,6 +162,7 @@ impl Batch {
         require!(
             self.claimed_lines <= self.n_lines
                 && self.claimed_nc <= self.sum_nc
+                && self.forfeited_nc <= self.claimed_nc
                 && self.claimed_aic <= self.aic
                 && kept <= self.claimed_aic
                 && (self.claimed_lines < self.n_lines || self.claimed_nc == self.sum_nc)

@@ -47,6 +47,48 @@ impl FeeSplit {
     }
 }
 
+/// Terms of disputes. Zero stands for the compiled default.
+#[derive(AnchorSerialize, AnchorDeserialize, InitSpace, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DisputeParams {
+    /// What a challenger deposits, in nc, converted to AIC when the dispute is opened.
+    pub bond_nc: u64,
+    /// Seconds in which the accused must answer.
+    pub response_s: u32,
+}
+
+impl DisputeParams {
+    pub fn bond_nc(&self) -> u64 {
+        if self.bond_nc == 0 { DISPUTE_BOND_NC } else { self.bond_nc }
+    }
+
+    pub fn response_s(&self) -> u32 {
+        if self.response_s == 0 { DISPUTE_RESPONSE_S } else { self.response_s }
+    }
+}
+
+/// Terms of audits. Zero seconds stand for the compiled default.
+#[derive(AnchorSerialize, AnchorDeserialize, InitSpace, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AuditParams {
+    /// Verdicts slash. Otherwise they are recorded only (shadow mode).
+    pub enforce: bool,
+    /// Receipts drawn per batch; 0 = none.
+    pub draws: u16,
+    /// Seconds in which a verifier must answer.
+    pub verdict_s: u32,
+    /// Seconds for which inputs, outputs and evidence are kept for verifiers.
+    pub retention_s: u32,
+}
+
+impl AuditParams {
+    pub fn verdict_s(&self) -> u32 {
+        if self.verdict_s == 0 { AUDIT_VERDICT_S } else { self.verdict_s }
+    }
+
+    pub fn retention_s(&self) -> u32 {
+        if self.retention_s == 0 { AUDIT_RETENTION_S } else { self.retention_s }
+    }
+}
+
 /// `["cfg"]`
 #[account]
 #[derive(InitSpace, Debug)]
@@ -83,7 +125,9 @@ pub struct SettleConfig {
     pub fee: FeeSplit,
     pub seq: u64,
     pub rent_payer: Pubkey,
-    pub _reserved: [u8; 128],
+    pub dispute: DisputeParams,
+    pub audit: AuditParams,
+    pub _reserved: [u8; 105],
 }
 
 impl SettleConfig {
@@ -113,7 +157,11 @@ impl SettleConfig {
             window(self.challenge_s)
                 && window(self.post_window_s)
                 && window(self.grace_s)
-                && window(self.claim_window_s),
+                && window(self.claim_window_s)
+                && window(self.dispute.response_s())
+                && window(self.audit.verdict_s())
+                && window(self.audit.retention_s())
+                && self.audit.draws <= MAX_DRAWS,
             SettleError::InvalidConfig
         );
         require!(self.fee.total_bps().is_some_and(|total| total > 0 && total <= BPS), SettleError::InvalidConfig);

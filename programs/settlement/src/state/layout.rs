@@ -54,7 +54,9 @@ fn settle_config() {
         fee: FeeSplit { audit_bps: 120, gateway_bps: 60, burn_bps: 61, treasury_bps: 62 },
         seq: 17,
         rent_payer: key(18),
-        _reserved: [0; 128],
+        dispute: DisputeParams { bond_nc: 19, response_s: 20 },
+        audit: AuditParams { enforce: true, draws: 21, verdict_s: 22, retention_s: 23 },
+        _reserved: [0; 105],
     };
     let bytes = bytes(&config, [105, 211, 143, 159, 254, 70, 10, 201], 538);
     at(&bytes, 8, &[1, 250, 251, 3, 2]);
@@ -66,6 +68,7 @@ fn settle_config() {
     at(&bytes, 334, &[11; 8]);
     at(&bytes, 342, &[12, 0, 0, 0, 13, 0, 0, 0, 14, 0, 0, 0, 15, 0, 0, 0, 16, 0, 0, 0]);
     at(&bytes, 362, &[120, 0, 60, 0, 61, 0, 62, 0, 17]);
+    at(&bytes, 410, &[19, 0, 0, 0, 0, 0, 0, 0, 20, 0, 0, 0, 1, 21, 0, 22, 0, 0, 0, 23, 0, 0, 0]);
 }
 
 #[test]
@@ -156,7 +159,13 @@ fn batch() {
         burn_aic: 19,
         seq: 20,
         rent_payer: key(21),
-        _reserved: [0; 64],
+        seed: [22; 32],
+        seed_slot: 23,
+        draws: 24,
+        open_audits: 25,
+        open_disputes: 26,
+        forfeited_nc: 27,
+        _reserved: [0; 10],
     };
     let bytes = bytes(&batch, [156, 194, 70, 44, 22, 88, 137, 44], 367);
     at(&bytes, 8, &[1, 250, 2, 251]);
@@ -169,6 +178,8 @@ fn batch() {
     for (offset, value) in [(203, 12u64), (211, 13), (219, 14), (231, 16), (239, 17), (247, 18), (255, 19), (263, 20)] {
         at(&bytes, offset, &value.to_le_bytes());
     }
+    at(&bytes, 303, &[22; 32]);
+    at(&bytes, 335, &[23, 0, 0, 0, 0, 0, 0, 0, 24, 0, 25, 0, 26, 0, 27]);
     assert_eq!((Batch::HEADER, Batch::space(1), Batch::space(8), Batch::space(9)), (367, 368, 368, 369));
     assert_eq!((Batch::space(8_192), Batch::space(u32::MAX)), (1_391, 1_391));
 }

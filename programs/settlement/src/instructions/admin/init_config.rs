@@ -14,7 +14,7 @@ use crate::{
     error::SettleError,
     events::ConfigInitialized,
     seeds,
-    state::{FeeSplit, SettleConfig},
+    state::{AuditParams, DisputeParams, FeeSplit, SettleConfig},
 };
 
 #[derive(AnchorSerialize, AnchorDeserialize, Clone, Debug)]
@@ -26,6 +26,8 @@ pub struct InitConfigArgs {
     pub grace_s: u32,
     pub claim_window_s: u32,
     pub fee: FeeSplit,
+    pub dispute: DisputeParams,
+    pub audit: AuditParams,
     pub authorities: Authorities,
 }
 
@@ -116,7 +118,9 @@ pub(crate) fn handler(ctx: Context<InitConfig>, args: InitConfigArgs) -> Result<
         fee: args.fee,
         seq: 0,
         rent_payer: accounts.payer.key(),
-        _reserved: [0; 128],
+        dispute: args.dispute,
+        audit: args.audit,
+        _reserved: [0; 105],
     });
     let seq = accounts.config.next_seq()?;
     accounts.config.invariant()?;

@@ -134,7 +134,13 @@ pub(crate) fn handler(ctx: Context<PostBatch>, args: PostBatchArgs) -> Result<()
         burn_aic: 0,
         seq: 0,
         rent_payer: accounts.payer.key(),
-        _reserved: [0; 64],
+        seed: [0; 32],
+        seed_slot: 0,
+        draws: 0,
+        open_audits: 0,
+        open_disputes: 0,
+        forfeited_nc: 0,
+        _reserved: [0; 10],
     });
     let seq = accounts.batch.next_seq()?;
     accounts.batch.invariant()?;
