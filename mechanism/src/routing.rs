@@ -1,5 +1,7 @@
 //! Routing of class requests: a container's weight from its quality and price, and the recomputable pick.
 
+use alloc::vec::Vec;
+
 use solana_sha256_hasher::hashv;
 
 use crate::amount::{AmountError, require};
@@ -22,6 +24,19 @@ pub fn route_weight(q: u16, price_nc: u64, q_max: u16, p_min_nc: u64, theta: u32
         }
     }
     u64::try_from((power << 20) >> 32).map_err(|_| AmountError::Overflow)
+}
+
+/// Weights of the containers of one lineage when they stand together: in proportion to their own, and together as much
+/// as what a request inside the lineage meets, the mean of their weights weighted with themselves. So equal copies add
+/// nothing, a copy nobody would choose takes nothing away, and a cheap decoy cannot attract traffic for dear copies as
+/// it could if the best weight stood for all. Rounded down; weights as [`route_weight`] gives them.
+pub fn nest_weights(weights: &[u64]) -> Vec<u64> {
+    let total: u128 = weights.iter().copied().map(u128::from).sum();
+    let squares = weights.iter().map(|w| u128::from(*w) * u128::from(*w)).fold(0u128, u128::saturating_add);
+    let together = squares.checked_div(total).unwrap_or(0);
+    // The mean is at most the largest weight, so each product of two 64-bit numbers fits.
+    let nested = |weight: &u64| (together * u128::from(*weight)).checked_div(total).unwrap_or(0);
+    weights.iter().map(|weight| u64::try_from(nested(weight)).unwrap_or(u64::MAX)).collect()
 }
 
 /// The candidate a request goes to: `u128_le(sha("AI-RT" ‖ request_hash ‖ epoch_seed ‖ attempt)[0..16]) mod Σw` falls

@@ -1,4 +1,4 @@
-//! The mechanism's properties P1–P22, as far as they are arithmetic: each on at least 10 000 random cases, with values
+//! The mechanism's properties P1–P22, as far as they are arithmetic: each on 60 000 random cases, with values
 //! drawn over all magnitudes up to the whole of u64.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -14,11 +14,11 @@ use waybill_mechanism::merkle::{self, Node, PAD, Tree};
 use waybill_mechanism::message::{ChargeNote, Line, Order, Receipt, Voucher};
 use waybill_mechanism::pacing::{next_pace, paced_bid};
 use waybill_mechanism::precompile;
-use waybill_mechanism::routing::{pick, route_weight};
+use waybill_mechanism::routing::{nest_weights, pick, route_weight};
 use waybill_mechanism::stack::{StackInput, base_cost, price_stack, split_amount, split_bps, split_fee, weaver_ask};
 use waybill_mechanism::vcg::{Bid, gsp, vcg};
 
-const CASES: u32 = 10_000;
+const CASES: u32 = 60_000;
 
 /// Any u64, with every order of magnitude equally likely.
 fn wide() -> impl Strategy<Value = u64> {
@@ -186,6 +186,21 @@ proptest! {
     }
 
     #[test]
+    fn a_nest_weighs_no_more_than_its_best_and_copies_add_nothing(weights in prop::collection::vec(upto(20), 1..12), copies in 1usize..12) {
+        let nested = nest_weights(&weights);
+        let (together, best) = (nested.iter().sum::<u64>(), weights.iter().copied().max().unwrap());
+        prop_assert!(together <= best);
+        for (a, b) in weights.iter().zip(&nested).flat_map(|a| weights.iter().zip(&nested).map(move |b| (a, b))) {
+            prop_assert!(a.0 < b.0 || a.1 >= b.1, "inside a nest the order stays");
+        }
+        let equal = nest_weights(&vec![best; copies]).iter().sum::<u64>();
+        prop_assert!(equal <= best && best - equal < copies as u64);
+        let mut with_junk = weights.clone();
+        with_junk.push(0);
+        prop_assert_eq!(&nest_weights(&with_junk)[..weights.len()], &nested[..], "what nobody would choose takes nothing away");
+    }
+
+    #[test]
     fn p15_proofs_verify_with_their_exact_prefix_only(
         sums in prop::collection::vec(upto(50), 1..=40), at in any::<prop::sample::Index>(), other in any::<prop::sample::Index>(), more in 1u64..1_000,
     ) {
@@ -320,7 +335,7 @@ proptest! {
         let _ = (vcg(&[x, y], d, &bids), gsp(&[x.max(y), x.min(y)], d, &bids));
         let _ = price_stack(&StackInput { base_nc: a, asks_nc: [b, c, d], beta_bps: x, phi_bps: y, caps_bps: [z, bps[3], bps[4]] });
         let _ = (split_fee(a, &[x, y, z, bps[3]]), weaver_ask(a, &[b, c, d], usize::from(x % 4)), base_cost(a, x), paced_bid(a, x));
-        let _ = (pick(&[0; 32], &[1; 32], 2, &[a, b, c]), audit_draw(&[3; 32], small, a), contains(a, b, c), audit_rate_bps(a), min_slash(a, x));
+        let _ = (nest_weights(&[a, b, c, d, e]), nest_weights(&[u64::MAX; 3]), pick(&[0; 32], &[1; 32], 2, &[a, b, c]), audit_draw(&[3; 32], small, a), contains(a, b, c), audit_rate_bps(a), min_slash(a, x));
         let _ = merkle::verify(&Node { sum: a, ..PAD }, small, small ^ u32::from(x), &Node { sum: b, ..PAD }, &[Node { sum: c, ..PAD }, Node { sum: d, ..PAD }]);
         let leaves = vec![Node { hash: [0; 32], sum: a }, Node { hash: [1; 32], sum: b }, Node { hash: [2; 32], sum: c }];
         prop_assert_eq!(Tree::build(leaves).is_ok(), u128::from(a) + u128::from(b) + u128::from(c) <= u128::from(u64::MAX));
