@@ -168,7 +168,7 @@ impl Catalogue {
         Ok(View {
             read_at,
             clock_skew_s: chain_time - machine_time,
-            nodes: self.read_nodes(&market.params).await?,
+            nodes: self.read_nodes(&market.params, chain_time).await?,
             models: self.read_models(now_pricing).await?,
             market: market.params,
             settle,
@@ -177,13 +177,13 @@ impl Catalogue {
         })
     }
 
-    async fn read_nodes(&self, params: &MarketParams) -> Result<HashMap<Pubkey, NodeEntry>, ChainError> {
+    async fn read_nodes(&self, params: &MarketParams, now: i64) -> Result<HashMap<Pubkey, NodeEntry>, ChainError> {
         let nodes: Vec<(Pubkey, Node)> = self.chain.all(&market::ID).await?;
         let parties: Vec<Pubkey> =
             nodes.iter().map(|(_, node)| market::seeds::find_party(&node.operator, Role::Provider).0).collect();
         let parties: Vec<Option<Party>> = self.chain.accounts(&parties).await?;
         let entries = nodes.into_iter().zip(parties).map(|((_, node), party)| {
-            let staked = party.is_some_and(|party| party.require_in_good_standing(params).is_ok());
+            let staked = party.is_some_and(|party| party.require_in_good_standing(params, now).is_ok());
             (node.worker, NodeEntry { node, staked })
         });
         Ok(entries.collect())

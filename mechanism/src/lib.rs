@@ -17,5 +17,6 @@ pub mod message;
 pub mod pacing;
 pub mod precompile;
 pub mod routing;
+pub mod slash;
 pub mod stack;
 pub mod vcg;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anchor_lang::{
-    AccountDeserialize, Owner,
+    AccountDeserialize, AccountSerialize as _, Owner,
     prelude::{Clock, Pubkey},
     solana_program::{instruction::Instruction, program_pack::Pack},
 };
@@ -153,6 +153,16 @@ impl World {
         let slasher = Pubkey::find_program_address(&[b"slasher"], &settlement::ID).0;
         let init = market_ix::init_config(self.payer.pubkey(), self.authorities(), slasher, params);
         self.measure("market::init_config", "genesis", init, &[]);
+    }
+
+    /// Makes a key of the test the slasher, so that `market::slash` can be called without a proven offence.
+    pub fn set_slasher(&mut self, slasher: Pubkey) {
+        let address = market::seeds::find_config().0;
+        let mut config: MarketConfig = self.read(&address);
+        config.slasher = slasher;
+        let mut data = Vec::new();
+        config.try_serialize(&mut data).unwrap();
+        self.put(address, market::ID, data);
     }
 
     // time

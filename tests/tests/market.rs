@@ -2,6 +2,9 @@
 //! snapshots of price and split.
 #![allow(clippy::unwrap_used, clippy::result_large_err)]
 
+#[path = "market/slashing.rs"]
+mod slashing;
+
 use anchor_lang::{Discriminator, Space, error::ErrorCode, prelude::Pubkey};
 use anchor_spl::token::spl_token;
 use coin::authority::{AuthorityRole, pause};

@@ -15,6 +15,17 @@ pub const TICKS: usize = 64;
 /// Bytes kept in an artifact for a royalty table: 8 rows of 48.
 pub const ROYALTY_ROOM: usize = 384;
 
+/// Within this time the same offence again is a repeat, in seconds: 30 days.
+pub const REPEAT_S: i64 = 30 * DAY_S;
+/// How long after its last use a slash ticket stays, in seconds: 60 days, longer than any dispute.
+pub const TICKET_S: i64 = 60 * DAY_S;
+/// How long a party that did not show up takes no new work, in seconds.
+pub const JAIL_S: i64 = DAY_S;
+/// The most that missed appearances cost in one day, in bps of the stake.
+pub const NO_SHOW_DAY_BPS: u16 = 500;
+/// Seconds of a day.
+pub const DAY_S: i64 = 86_400;
+
 /// Bounds of the time between `begin_unstake` and `finish_unstake`, in seconds: tests up to 60 days.
 pub const UNBONDING_MAX_S: u32 = 60 * 86_400;
 /// Longest delegation of a worker key, in seconds.

@@ -123,6 +123,18 @@ pub enum MarketError {
     /// 6038
     #[msg("another revision of the account was expected")]
     UnexpectedRevision,
+    /// 6060
+    #[msg("the party is jailed: it takes no new work before the moment its account names")]
+    Jailed = 60,
+    /// 6061
+    #[msg("an offence lies in an epoch that has begun")]
+    FutureOffence,
+    /// 6062
+    #[msg("a slash ticket stays for 60 days after its last use")]
+    TicketOpen,
+    /// 6063
+    #[msg("slashed tokens cannot go back into the stake they come from")]
+    SlashedToItself,
 }
 
 impl From<coin::authority::AuthorityError> for MarketError {

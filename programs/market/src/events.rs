@@ -6,7 +6,7 @@ use coin::authority::AuthorityRole;
 
 use crate::{
     constants::REGION_LEN,
-    state::{Payees, Role},
+    state::{DetRule, Offence, Payees, Role},
 };
 
 /// The program was configured.
@@ -314,4 +314,88 @@ pub struct PauseChanged {
     pub old: u16,
     /// The flags now.
     pub new: u16,
+}
+
+/// A party was punished.
+#[event]
+pub struct PartySlashed {
+    /// The party.
+    pub account: Pubkey,
+    /// Its event number.
+    pub seq: u64,
+    /// Its owner.
+    pub owner: Pubkey,
+    /// For what.
+    pub offence: Offence,
+    /// The settlement epoch of the offence.
+    pub epoch: u32,
+    /// To the harmed party for what it lost, AIC base units.
+    pub restitution_aic: u64,
+    /// Taken on top.
+    pub penalty_aic: u64,
+    /// The reporter's part of the penalty.
+    pub reporter_aic: u64,
+    /// The harmed party's part of the penalty.
+    pub harmed_aic: u64,
+    /// The part of the penalty that burned.
+    pub burned_aic: u64,
+    /// The token account of the reporter.
+    pub reporter: Pubkey,
+    /// The token account of the harmed party.
+    pub harmed: Pubkey,
+    /// Its stake now.
+    pub stake: u64,
+    /// What is on its way out now.
+    pub unbonding: u64,
+    /// It takes no new work before this moment, unix seconds.
+    pub jailed_until: i64,
+    /// It never works again.
+    pub banned: bool,
+}
+
+/// A slash ticket was ended; its rent went back.
+#[event]
+pub struct TicketClosed {
+    /// The ticket.
+    pub account: Pubkey,
+    /// Its event number, the last.
+    pub seq: u64,
+    /// The party's address.
+    pub party: Pubkey,
+    /// The settlement epoch of the offences.
+    pub epoch: u32,
+}
+
+/// A determinism class exists.
+#[event]
+pub struct DetClassRegistered {
+    /// The class.
+    pub account: Pubkey,
+    /// Its event number.
+    pub seq: u64,
+    /// The params authority that signed.
+    pub actor: Pubkey,
+    /// Its number.
+    pub id: u16,
+    /// What it stands for.
+    pub hash: [u8; 32],
+    /// How outputs are compared.
+    pub rule: DetRule,
+}
+
+/// How outputs of a class are compared has changed.
+#[event]
+pub struct DetClassTuned {
+    /// The class.
+    pub account: Pubkey,
+    /// Its event number.
+    pub seq: u64,
+    /// The params authority that signed.
+    pub actor: Pubkey,
+    /// Its number.
+    pub id: u16,
+    /// The rule before.
+    pub old: DetRule,
+    /// The rule now.
+    pub new: DetRule,
 }

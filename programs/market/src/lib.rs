@@ -122,4 +122,24 @@ pub mod market {
     pub fn roll_container<'info>(ctx: Context<'info, RollContainer<'info>>, args: RollContainerArgs) -> Result<()> {
         crank::roll_container::handler(ctx, args)
     }
+
+    /// Takes stake for a proven offence. Signed by the settlement program's slasher.
+    pub fn slash(ctx: Context<SlashParty>, args: SlashArgs) -> Result<Slashed> {
+        settlement::slash::handler(ctx, args)
+    }
+
+    /// Ends a slash ticket 60 days after its last use. Anyone.
+    pub fn close_ticket(ctx: Context<CloseTicket>) -> Result<()> {
+        crank::close_ticket::handler(ctx)
+    }
+
+    /// Registers a determinism class. Signed by the params authority.
+    pub fn register_det_class(ctx: Context<RegisterDetClass>, args: RegisterDetClassArgs) -> Result<()> {
+        admin::register_det_class::handler(ctx, args)
+    }
+
+    /// Changes how outputs of a determinism class are compared. Signed by the params authority.
+    pub fn tune_det_class(ctx: Context<TuneDetClass>, args: TuneDetClassArgs) -> Result<()> {
+        admin::tune_det_class::handler(ctx, args)
+    }
 }

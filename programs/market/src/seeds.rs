@@ -25,6 +25,10 @@ pub const ARTIFACT: &[u8] = b"art";
 pub const CONTAINER: &[u8] = b"ctr";
 /// First seed of [`crate::state::SplitSnapshot`]: then container id, stage, pricing epoch.
 pub const SNAPSHOT: &[u8] = b"snap";
+/// First seed of [`crate::state::SlashTicket`]: then the party's address, settlement epoch.
+pub const TICKET: &[u8] = b"tick";
+/// First seed of [`crate::state::DetClass`]: then its id.
+pub const DET_CLASS: &[u8] = b"det";
 
 /// Address and bump of the configuration.
 #[must_use]
@@ -84,4 +88,16 @@ pub fn find_container(id: &[u8; 32]) -> (Pubkey, u8) {
 #[must_use]
 pub fn find_snapshot(container: &[u8; 32], stage: u8, pricing_epoch: u32) -> (Pubkey, u8) {
     Pubkey::find_program_address(&[SNAPSHOT, container, &[stage], &pricing_epoch.to_le_bytes()], &ID)
+}
+
+/// Address and bump of a slash ticket.
+#[must_use]
+pub fn find_ticket(party: &Pubkey, epoch: u32) -> (Pubkey, u8) {
+    Pubkey::find_program_address(&[TICKET, party.as_ref(), &epoch.to_le_bytes()], &ID)
+}
+
+/// Address and bump of a determinism class.
+#[must_use]
+pub fn find_det_class(id: u16) -> (Pubkey, u8) {
+    Pubkey::find_program_address(&[DET_CLASS, &id.to_le_bytes()], &ID)
 }

@@ -18,6 +18,7 @@ mod report;
 pub mod seeds;
 mod settle;
 mod signature;
+pub mod slash;
 pub mod state;
 mod token;
 

@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod crank;
 pub mod party;
+pub mod settlement;
 pub mod vendor;
 pub mod weaver;
 pub mod worker;
@@ -10,6 +11,7 @@ pub mod worker;
 pub use admin::*;
 pub use crank::*;
 pub use party::*;
+pub use settlement::*;
 pub use vendor::*;
 pub use weaver::*;
 pub use worker::*;

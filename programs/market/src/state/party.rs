@@ -2,7 +2,13 @@
 
 use anchor_lang::prelude::*;
 
-use crate::{error::MarketError, state::MarketParams};
+use waybill_mechanism::slash::{Bond, Slash};
+
+use crate::{
+    constants::{DAY_S, JAIL_S, NO_SHOW_DAY_BPS, REPEAT_S},
+    error::MarketError,
+    state::{MarketParams, OFFENCES, Offence, SlashTicket},
+};
 
 /// What a party does in the network. One byte, append only.
 #[derive(AnchorSerialize, AnchorDeserialize, InitSpace, Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +28,18 @@ pub enum Role {
     Gateway,
     /// Audits.
     Verifier,
+}
+
+/// How much a provider puts at stake, and so how much it may be trusted with. One byte, append only.
+#[derive(AnchorSerialize, AnchorDeserialize, InitSpace, Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Tier {
+    /// A machine at home.
+    Home,
+    /// A machine room.
+    Campus,
+    /// A data centre.
+    DataCenter,
 }
 
 /// PDA `["party", owner, role]`. Its tokens lie in the token account `["stake", party]`, whose authority is this
@@ -53,8 +71,18 @@ pub struct Party {
     pub seq: u64,
     /// Who paid the rent.
     pub rent_payer: Pubkey,
+    /// A provider's tier; the first for every other role.
+    pub tier: Tier,
+    /// When each [`Offence`] was last punished, unix seconds; 0 = never.
+    pub punished_at: [u32; OFFENCES],
+    /// The day that `fined_bps` counts, unix days.
+    pub fined_day: u32,
+    /// What missed appearances have cost on that day, in bps of the stake.
+    pub fined_bps: u16,
+    /// Capacity in all books together, BU per pricing epoch.
+    pub offered: u64,
     /// Room for later fields, zero.
-    pub _reserved: [u8; 64],
+    pub _reserved: [u8; 17],
 }
 
 impl Party {
@@ -77,13 +105,19 @@ impl Party {
             banned: false,
             seq: 0,
             rent_payer,
-            _reserved: [0; 64],
+            tier: Tier::Home,
+            punished_at: [0; OFFENCES],
+            fined_day: 0,
+            fined_bps: 0,
+            offered: 0,
+            _reserved: [0; 17],
         }
     }
 
-    /// Refuses a party that may not take part: too little stake, or banned.
-    pub fn require_in_good_standing(&self, params: &MarketParams) -> Result<()> {
+    /// Refuses a party that may not take new work: banned, jailed, or too little stake.
+    pub fn require_in_good_standing(&self, params: &MarketParams, now: i64) -> Result<()> {
         require!(!self.banned, MarketError::Banned);
+        require!(now >= self.jailed_until, MarketError::Jailed);
         require!(self.stake >= params.min_stake(self.role), MarketError::BelowMinimumStake);
         Ok(())
     }
@@ -110,6 +144,68 @@ impl Party {
         require!(now >= self.unbonding_until, MarketError::StillUnbonding);
         self.unbonding_until = 0;
         Ok(std::mem::take(&mut self.unbonding))
+    }
+
+    /// Takes what an offence costs and remembers it: restitution first, then the penalty that the epoch's ticket
+    /// admits. The same offence within one epoch is one offence; in a later epoch within 30 days it is a repeat.
+    pub fn slash(&mut self, ticket: &mut SlashTicket, offence: Offence, restitution: u64, now: i64) -> Result<Slash> {
+        let bond = self.bond();
+        let total = bond.total().map_err(|_| MarketError::Overflow)?;
+        let repeat = match ticket.known(offence) {
+            Some(repeat) => repeat,
+            None => self.offended_lately(offence, now)?,
+        };
+        let rate_bps = self.rate(offence, repeat, now)?;
+        let penalty = ticket.admit(offence, repeat, rate_bps, total)?;
+        let slash = bond.slash(restitution, penalty).map_err(|_| MarketError::Overflow)?;
+        (self.stake, self.unbonding) = (slash.bond.stake, slash.bond.unbonding);
+        if self.unbonding == 0 {
+            self.unbonding_until = 0;
+        }
+        let moment = u32::try_from(now).map_err(|_| MarketError::BadClock)?;
+        *self.punished_at.get_mut(offence.index()).ok_or(MarketError::Invariant)? = moment;
+        self.banned |= repeat && offence.bans_on_repeat();
+        if offence.jails() {
+            self.jail(now)?;
+        }
+        ticket.record(slash.penalty, slash.restitution, now)?;
+        Ok(slash)
+    }
+
+    /// What answers for the party.
+    #[must_use]
+    pub fn bond(&self) -> Bond {
+        Bond { stake: self.stake, unbonding: self.unbonding }
+    }
+
+    fn offended_lately(&self, offence: Offence, now: i64) -> Result<bool> {
+        let before = i64::from(*self.punished_at.get(offence.index()).ok_or(MarketError::Invariant)?);
+        let over = before.checked_add(REPEAT_S).ok_or(MarketError::Overflow)?;
+        Ok(before != 0 && now <= over)
+    }
+
+    /// The rate of an offence; what missed appearances cost in one day is bounded.
+    fn rate(&mut self, offence: Offence, repeat: bool, now: i64) -> Result<u16> {
+        let (first_bps, repeat_bps) = offence.rates_bps();
+        let rate_bps = if repeat { repeat_bps } else { first_bps };
+        if offence != Offence::NoShow {
+            return Ok(rate_bps);
+        }
+        let day = u32::try_from(now / DAY_S).map_err(|_| MarketError::BadClock)?;
+        if self.fined_day != day {
+            (self.fined_day, self.fined_bps) = (day, 0);
+        }
+        let left_bps = NO_SHOW_DAY_BPS.checked_sub(self.fined_bps).ok_or(MarketError::Invariant)?;
+        let rate_bps = rate_bps.min(left_bps);
+        self.fined_bps = self.fined_bps.checked_add(rate_bps).ok_or(MarketError::Overflow)?;
+        Ok(rate_bps)
+    }
+
+    /// No new work for a day from now on.
+    fn jail(&mut self, now: i64) -> Result<()> {
+        let until = now.checked_add(JAIL_S).ok_or(MarketError::Overflow)?;
+        self.jailed_until = self.jailed_until.max(until);
+        Ok(())
     }
 
     /// The number of the next event.
@@ -157,5 +253,99 @@ mod tests {
         party.add_stake(u64::MAX).unwrap();
         assert_eq!(party.add_stake(1).unwrap_err(), MarketError::Overflow.into());
         assert_eq!(party.begin_unstake(1, i64::MAX, 1).unwrap_err(), MarketError::Overflow.into());
+    }
+
+    const NOW: i64 = 1_790_000_000;
+
+    fn ticket(party: &Party) -> SlashTicket {
+        SlashTicket {
+            version: SlashTicket::VERSION,
+            bump: 1,
+            party: Pubkey::new_from_array([8; 32]),
+            epoch: 1,
+            bond_aic: party.bond().total().unwrap(),
+            rate_bps: 0,
+            offences: 0,
+            repeats: 0,
+            penalty_aic: 0,
+            restitution_aic: 0,
+            slashed_at: 0,
+            seq: 0,
+            rent_payer: Pubkey::default(),
+            _reserved: [0; 32],
+        }
+    }
+
+    fn staked(stake: u64) -> Party {
+        let mut party = Party::new(Pubkey::new_from_array([7; 32]), Role::Provider, 1, 2, Pubkey::default());
+        party.add_stake(stake).unwrap();
+        party
+    }
+
+    #[test]
+    fn the_same_offence_in_one_epoch_is_one_offence_and_in_the_next_a_repeat() {
+        let mut party = staked(1_000);
+        let mut first = ticket(&party);
+        assert_eq!(party.slash(&mut first, Offence::BadOutput, 0, NOW).unwrap().penalty, 200);
+        assert_eq!(party.slash(&mut first, Offence::BadOutput, 0, NOW + 1).unwrap().penalty, 0, "the epoch's cap");
+        assert!(!party.banned);
+        first.invariant().unwrap();
+        let mut second = ticket(&party);
+        assert_eq!(party.slash(&mut second, Offence::BadOutput, 0, NOW + REPEAT_S).unwrap().penalty, 800);
+        assert!(party.banned);
+        assert_eq!((party.stake, party.unbonding), (0, 0));
+        party.invariant().unwrap();
+    }
+
+    #[test]
+    fn after_thirty_days_an_offence_is_a_first_one_again() {
+        let mut party = staked(1_000);
+        party.slash(&mut ticket(&party), Offence::GatewayFault, 0, NOW).unwrap();
+        let late = NOW + REPEAT_S + 1;
+        // ceil(750 · 25 %) = 188
+        assert_eq!(party.slash(&mut ticket(&party), Offence::GatewayFault, 0, late).unwrap().penalty, 188);
+    }
+
+    #[test]
+    fn a_larger_offence_in_the_same_epoch_takes_the_difference() {
+        let mut party = staked(1_000);
+        let mut epoch = ticket(&party);
+        assert_eq!(party.slash(&mut epoch, Offence::AnswerRefused, 0, NOW).unwrap().penalty, 50);
+        // 25 % of the 950 that are left is 238, but all penalties together are at most 25 % of 1,000.
+        assert_eq!(party.slash(&mut epoch, Offence::GatewayFault, 0, NOW).unwrap().penalty, 200);
+        assert_eq!((epoch.penalty_aic, epoch.rate_bps), (250, 2_500));
+    }
+
+    #[test]
+    fn restitution_comes_first_is_not_capped_and_reaches_what_is_unbonding() {
+        let mut party = staked(1_000);
+        party.begin_unstake(400, NOW, 600).unwrap();
+        let mut epoch = ticket(&party);
+        let slash = party.slash(&mut epoch, Offence::GatewayFault, 700, NOW).unwrap();
+        assert_eq!((slash.restitution, slash.penalty), (700, 250));
+        assert_eq!((party.stake, party.unbonding), (0, 50));
+        let slash = party.slash(&mut epoch, Offence::GatewayFault, 700, NOW).unwrap();
+        assert_eq!((slash.restitution, slash.penalty), (50, 0), "what is left is taken whole");
+        assert_eq!((party.stake, party.unbonding, party.unbonding_until), (0, 0, 0));
+        party.invariant().unwrap();
+        epoch.invariant().unwrap();
+    }
+
+    #[test]
+    fn missed_appearances_jail_for_a_day_and_cost_at_most_five_percent_of_it() {
+        let mut party = staked(1_000_000);
+        let midnight = NOW / DAY_S * DAY_S;
+        for hour in 0..12 {
+            let now = midnight + hour * 3_600;
+            let penalty = party.slash(&mut ticket(&party), Offence::NoShow, 0, now).unwrap().penalty;
+            assert_eq!(penalty > 0, hour < 10, "hour {hour}");
+            assert_eq!(party.jailed_until, now + JAIL_S);
+        }
+        assert_eq!(party.fined_bps, NO_SHOW_DAY_BPS);
+        assert!(party.slash(&mut ticket(&party), Offence::NoShow, 0, midnight + DAY_S).unwrap().penalty > 0);
+        let params = crate::state::config::tests::params();
+        let until = party.jailed_until;
+        assert_eq!(party.require_in_good_standing(&params, until - 1).unwrap_err(), MarketError::Jailed.into());
+        party.require_in_good_standing(&params, until).unwrap();
     }
 }

@@ -72,20 +72,21 @@ impl RollContainer<'_> {
     pub(crate) fn validate(&self, args: &RollContainerArgs) -> Result<()> {
         self.config.require_running(pause::BIDS)?;
         let params = &self.config.params;
-        require!(params.may_freeze(args.pricing_epoch, Clock::get()?.unix_timestamp)?, MarketError::WrongPricingEpoch);
+        let now = Clock::get()?.unix_timestamp;
+        require!(params.may_freeze(args.pricing_epoch, now)?, MarketError::WrongPricingEpoch);
         require!(self.container.state == ContainerState::Active, MarketError::ContainerRetired);
         let stage = self.container.stage(args.stage)?;
         require!(self.artifact.hash == stage.artifact, MarketError::WrongAccount);
         require!(self.market.id == stage.market, MarketError::WrongAccount);
-        payee(&self.vendor, &self.vendor_ask, self.artifact.vendor, Role::Vendor, &self.artifact.hash, params)?;
+        payee(&self.vendor, &self.vendor_ask, self.artifact.vendor, Role::Vendor, &self.artifact.hash, params, now)?;
         match (self.artifact.oem(), &self.oem, &self.oem_ask) {
             (Some(owner), Some(party), Some(ask)) => {
-                payee(party, ask, owner, Role::Oem, &self.artifact.hash, params)?;
+                payee(party, ask, owner, Role::Oem, &self.artifact.hash, params, now)?;
             }
             (None, None, None) => {}
             _ => return err!(MarketError::WrongAccount),
         }
-        payee(&self.weaver, &self.weaver_ask, self.container.creator, Role::Weaver, &self.container.id, params)
+        payee(&self.weaver, &self.weaver_ask, self.container.creator, Role::Weaver, &self.container.id, params, now)
     }
 
     /// Base cost of every stage, in order.
@@ -132,10 +133,18 @@ impl RollContainer<'_> {
 }
 
 /// Checks that a payee's accounts are its own and that its stake answers for it.
-fn payee(party: &Party, ask: &Ask, owner: Pubkey, role: Role, subject: &[u8; 32], params: &MarketParams) -> Result<()> {
+fn payee(
+    party: &Party,
+    ask: &Ask,
+    owner: Pubkey,
+    role: Role,
+    subject: &[u8; 32],
+    params: &MarketParams,
+    now: i64,
+) -> Result<()> {
     require!(party.owner == owner && party.role == role, MarketError::WrongAccount);
     require!(ask.role == role && ask.subject == *subject, MarketError::WrongAccount);
-    party.require_in_good_standing(params)
+    party.require_in_good_standing(params, now)
 }
 
 /// The base price of a market that is handed in as a remaining account.

@@ -70,7 +70,7 @@ impl PostAsk<'_> {
             _ => return err!(MarketError::RoleHasNoAsk),
         };
         require_keys_eq!(holder, self.owner.key(), MarketError::Unauthorized);
-        self.party.require_in_good_standing(&self.config.params)
+        self.party.require_in_good_standing(&self.config.params, Clock::get()?.unix_timestamp)
     }
 }
 

@@ -61,7 +61,7 @@ impl RegisterArtifact<'_> {
     /// Vendor and OEM sign; configuration and party are checked by attributes, the artifact is created here.
     pub(crate) fn validate(&self, args: &RegisterArtifactArgs) -> Result<()> {
         self.config.require_running(pause::REGISTRATION)?;
-        self.party.require_in_good_standing(&self.config.params)?;
+        self.party.require_in_good_standing(&self.config.params, Clock::get()?.unix_timestamp)?;
         require!(args.size > 0, MarketError::ZeroAmount);
         require!((1..=MAX_NAME).contains(&args.name.len()) && args.licence.len() <= MAX_LICENCE, MarketError::BadName);
         Ok(())

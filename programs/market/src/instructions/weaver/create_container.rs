@@ -65,7 +65,7 @@ impl CreateContainer<'_> {
     /// The weaver signs; configuration and party are checked by attributes, the container is created here.
     pub(crate) fn validate(&self, args: &CreateContainerArgs) -> Result<()> {
         self.config.require_running(pause::REGISTRATION)?;
-        self.party.require_in_good_standing(&self.config.params)?;
+        self.party.require_in_good_standing(&self.config.params, Clock::get()?.unix_timestamp)?;
         require!((1..=MAX_NAME).contains(&args.name.len()), MarketError::BadName);
         require!(args.beta_bps <= self.config.params.beta_max_bps, MarketError::BetaTooHigh);
         Container::validate_stages(&args.stages)

@@ -65,7 +65,7 @@ impl PostOffer<'_> {
             return Ok(());
         }
         self.config.require_running(pause::BIDS)?;
-        self.party.require_in_good_standing(&self.config.params)?;
+        self.party.require_in_good_standing(&self.config.params, Clock::get()?.unix_timestamp)?;
         self.node.require_live(Clock::get()?.unix_timestamp)?;
         require!(
             self.node.class == self.market.class && self.node.region == self.market.region,

@@ -60,7 +60,7 @@ impl RegisterNode<'_> {
     /// Operator and worker sign; configuration and party are checked by attributes, the node is created here.
     pub(crate) fn validate(&self, args: &RegisterNodeArgs) -> Result<()> {
         self.config.require_running(pause::REGISTRATION)?;
-        self.party.require_in_good_standing(&self.config.params)?;
+        self.party.require_in_good_standing(&self.config.params, Clock::get()?.unix_timestamp)?;
         Node::validate_region(&args.region)?;
         Node::validate_expiry(args.expires, Clock::get()?.unix_timestamp)
     }

@@ -51,7 +51,8 @@ impl OpenGateway<'_> {
             self.party.owner == self.gateway.key() && self.party.role == Role::Gateway,
             SettleError::AccountMismatch
         );
-        self.party.require_in_good_standing(&self.market_config.params).map_err(|_| SettleError::NotStaked.into())
+        let now = Clock::get()?.unix_timestamp;
+        self.party.require_in_good_standing(&self.market_config.params, now).map_err(|_| SettleError::NotStaked.into())
     }
 }
 
