@@ -65,7 +65,7 @@ pub struct Stage {
 #[derive(Debug, Clone)]
 pub struct NodeEntry {
     pub node: Node,
-    /// The operator's provider stake reaches the minimum.
+    /// The operator may take work: its provider stake is enough, it is neither jailed nor banned.
     pub staked: bool,
 }
 
@@ -183,7 +183,7 @@ impl Catalogue {
             nodes.iter().map(|(_, node)| market::seeds::find_party(&node.operator, Role::Provider).0).collect();
         let parties: Vec<Option<Party>> = self.chain.accounts(&parties).await?;
         let entries = nodes.into_iter().zip(parties).map(|((_, node), party)| {
-            let staked = party.is_some_and(|party| party.require_in_good_standing(params, now).is_ok());
+            let staked = party.is_some_and(|party| party.require_working(params, now).is_ok());
             (node.worker, NodeEntry { node, staked })
         });
         Ok(entries.collect())

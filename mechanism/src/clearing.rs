@@ -46,6 +46,37 @@ pub fn ema(old: u64, observed: u64, alpha_bps: u16) -> Result<u64, AmountError> 
     Ok(if observed >= old { old + step } else { old - step })
 }
 
+/// Demand plus headroom: `ceil(demand·(1 + headroom/10⁴))`.
+fn quantity(demand: u64, headroom_bps: u16) -> Result<u128, AmountError> {
+    require_bps(&[headroom_bps])?;
+    let needed = u128::from(demand) * u128::from(BPS + u64::from(headroom_bps));
+    Ok(match div_ceil_wide(needed, u128::from(BPS)) {
+        Some(quantity) => u128::from(quantity),
+        None => needed.div_ceil(u128::from(BPS)),
+    })
+}
+
+/// Where the price of a book with too few owners is drawn: `B·(1 + ⅛·(u-u*)/u*)`, u = demand/capacity and
+/// u* = 1/(1 + headroom), the move rounded towards `base_nc`. `None` without capacity, which is scarcity.
+pub fn thin_marginal(
+    base_nc: u64,
+    capacity: &[u64],
+    demand: u64,
+    headroom_bps: u16,
+) -> Result<Option<u64>, AmountError> {
+    let quantity = quantity(demand, headroom_bps)?;
+    let supply: u128 = capacity.iter().copied().map(u128::from).sum();
+    if supply == 0 {
+        return Ok(None);
+    }
+    // u/u* is quantity/supply. Beyond 2⁵⁶ the low bits are dropped from both, so that the product stays in 128 bits.
+    let drop = if supply.max(quantity) >> 56 == 0 { 0 } else { 16 };
+    let (quantity, supply) = (quantity >> drop, (supply >> drop).max(1));
+    let step = u128::from(base_nc) * quantity.abs_diff(supply) / (8 * supply);
+    let step = u64::try_from(step).unwrap_or(u64::MAX);
+    Ok(Some(if quantity >= supply { base_nc.saturating_add(step) } else { base_nc.saturating_sub(step) }))
+}
+
 /// The lowest tick whose cumulative capacity exceeds demand plus headroom; `None` is scarcity.
 pub fn clear(
     p0: u64,
@@ -54,12 +85,7 @@ pub fn clear(
     demand: u64,
     headroom_bps: u16,
 ) -> Result<Option<Clearing>, AmountError> {
-    require_bps(&[headroom_bps])?;
-    let needed = u128::from(demand) * u128::from(BPS + u64::from(headroom_bps));
-    let quantity = match div_ceil_wide(needed, u128::from(BPS)) {
-        Some(quantity) => u128::from(quantity),
-        None => needed.div_ceil(u128::from(BPS)),
-    };
+    let quantity = quantity(demand, headroom_bps)?;
     let mut supply = 0u128;
     let mut marginal = None;
     for_each_tick(p0, capacity.len(), ratio_bps, |index, price_nc| {

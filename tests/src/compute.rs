@@ -31,7 +31,6 @@ const CEILINGS: &[(&str, u64)] = &[
     ("market::retire_container", 5_500),
     ("market::revoke_node", 4_500),
     ("market::roll_container", 36_100),
-    ("market::set_base", 11_900),
     ("settlement::claim_line", 15_400),
     ("settlement::close_channel", 11_900),
     ("settlement::finalize_batch", 14_200),

@@ -249,14 +249,6 @@ pub mod market_ix {
         )
     }
 
-    pub fn set_base(admin: Pubkey, market: u32, base_nc: u64) -> Instruction {
-        instruction(
-            ID,
-            &accounts::SetBase { admin, config: config(), market: seeds::find_market(market).0 },
-            &data::SetBase { args: SetBaseArgs { base_nc } },
-        )
-    }
-
     pub fn propose_authority(admin: Pubkey, role: AuthorityRole, key: Pubkey) -> Instruction {
         instruction(
             ID,
@@ -415,6 +407,7 @@ pub mod market_ix {
                 node: seeds::find_node(&worker).0,
                 market,
                 offer: seeds::find_offer(&market, &worker).0,
+                seat: seeds::find_seat(&market, &operator).0,
                 system_program: SYSTEM,
             },
             &data::PostOffer { args: PostOfferArgs { tick, capacity } },

@@ -9,7 +9,7 @@ use market::{
     instructions::{
         AddStakeArgs, BeginUnstakeArgs, CreateContainerArgs, CreateMarketArgs, InitConfigArgs, PostAskArgs,
         PostOfferArgs, RegisterArtifactArgs, RegisterNodeArgs, RegisterPartyArgs, RenewNodeArgs, RetireContainerArgs,
-        RollContainerArgs, SetBaseArgs,
+        RollContainerArgs,
     },
     seeds,
     state::{Artifact, Container, MarketParams, Role},
@@ -48,12 +48,6 @@ pub fn create_market(payer: Pubkey, admin: Pubkey, args: CreateMarketArgs) -> In
         system_program: SYSTEM,
     };
     build(ID, &accounts, &instruction::CreateMarket { args })
-}
-
-/// Moves a market's base price by at most one step. Signed by the admin.
-pub fn set_base(admin: Pubkey, market: u32, base_nc: u64) -> Instruction {
-    let accounts = accounts::SetBase { admin, config: config(), market: seeds::find_market(market).0 };
-    build(ID, &accounts, &instruction::SetBase { args: SetBaseArgs { base_nc } })
 }
 
 /// Creates a party and its stake account.
@@ -218,6 +212,7 @@ pub fn post_offer(
         node: seeds::find_node(&worker).0,
         market,
         offer: seeds::find_offer(&market, &worker).0,
+        seat: seeds::find_seat(&market, &operator).0,
         system_program: SYSTEM,
     };
     build(ID, &accounts, &instruction::PostOffer { args: PostOfferArgs { tick, capacity } })

@@ -23,6 +23,33 @@ pub const TICKET_S: i64 = 60 * DAY_S;
 pub const JAIL_S: i64 = DAY_S;
 /// The most that missed appearances cost in one day, in bps of the stake.
 pub const NO_SHOW_DAY_BPS: u16 = 500;
+/// A party whose stake falls below this part of its minimum takes no new work, in bps.
+pub const WORK_BPS: u16 = 8_000;
+/// A party whose stake falls below this part of its minimum leaves the books, in bps.
+pub const JAIL_BPS: u16 = 5_000;
+/// Owners of a book below which its price follows the utilisation, not the marginal tick.
+pub const THIN_OWNERS: u32 = 3;
+/// In the first this many settlement epochs of a pricing epoch gateways report the demand of the one before; after them
+/// the book clears.
+pub const OBSERVE_EPOCHS: u32 = 12;
+/// A gateway may report at most this many times its stake's worth of demand per pricing epoch: what it may have
+/// unsettled at most, because its stake is a quarter of it.
+pub const OBSERVE_STAKES: u64 = 4;
+/// Weight of a new observation in the smoothed demand, in bps, unless set.
+pub const ALPHA_BPS: u16 = 2_000;
+/// Capacity that stands ready above the demand, in bps of it, unless set.
+pub const HEADROOM_BPS: u16 = 2_500;
+/// The most of a book that one owner may add to, in bps, unless set. It binds from [`CAPPED_OWNERS`] owners on.
+pub const OWNER_CAP_BPS: u16 = 2_500;
+/// See [`OWNER_CAP_BPS`]: with fewer owners somebody always has more than a quarter.
+pub const CAPPED_OWNERS: u32 = 4;
+/// BU per pricing epoch that one AIC at stake answers for, unless set: $25 of stake at $0.05 and the design's base price
+/// answer for what earns four times the stake in a day.
+pub const UNITS_PER_AIC: u32 = 16_000;
+/// Settlement epochs between the proposal of parameters and the first in which they may apply.
+pub const PARAMS_NOTICE_EPOCHS: u32 = 2;
+/// How long after its use an account stays for disputes, late batches and claims, in seconds: 90 days.
+pub const KEEP_S: i64 = 90 * DAY_S;
 /// Seconds of a day.
 pub const DAY_S: i64 = 86_400;
 

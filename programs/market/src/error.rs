@@ -135,6 +135,45 @@ pub enum MarketError {
     /// 6063
     #[msg("slashed tokens cannot go back into the stake they come from")]
     SlashedToItself,
+    /// 6064
+    #[msg("the owner's stake answers for less capacity: add stake or offer less")]
+    CapacityAboveStake,
+    /// 6065
+    #[msg("one owner adds to at most its part of a book")]
+    OwnerCap,
+    /// 6066
+    #[msg("demand is reported in the first twelve settlement epochs of a pricing epoch")]
+    NotObserving,
+    /// 6067
+    #[msg("the gateway's stake answers for less demand than it reports")]
+    DemandAboveStake,
+    /// 6068
+    #[msg("a book clears from the thirteenth settlement epoch of a pricing epoch on, and not in its last")]
+    NotClearing,
+    /// 6069
+    #[msg("the book was already cleared for the next pricing epoch")]
+    AlreadyRolled,
+    /// 6070
+    #[msg("parameters apply two settlement epochs after they were proposed, or later")]
+    TooEarly,
+    /// 6071
+    #[msg("the length of an epoch cannot change")]
+    EpochLength,
+    /// 6072
+    #[msg("the account is still needed")]
+    StillNeeded,
+    /// 6073
+    #[msg("tiers are for providers")]
+    RoleHasNoTier,
+    /// 6074
+    #[msg("the minimum stakes were already converted in this pricing epoch, or none is given in USD")]
+    MinimaUnchanged,
+    /// 6075
+    #[msg("the rate of AIC is stale: wait for the reporters")]
+    StaleRate,
+    /// 6076
+    #[msg("an offer is removed when its node or its owner can no longer serve, or when it is empty")]
+    OfferStands,
 }
 
 impl From<coin::authority::AuthorityError> for MarketError {

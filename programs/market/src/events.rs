@@ -5,8 +5,8 @@ use anchor_lang::prelude::*;
 use coin::authority::AuthorityRole;
 
 use crate::{
-    constants::REGION_LEN,
-    state::{DetRule, Offence, Payees, Role},
+    constants::{REGION_LEN, ROLES},
+    state::{DetRule, Offence, Payees, Role, Tier, Tunables},
 };
 
 /// The program was configured.
@@ -149,23 +149,6 @@ pub struct MarketCreated {
     /// Region.
     pub region: [u8; REGION_LEN],
     /// Base price, nc per 1,000 BU.
-    pub base_nc: u64,
-}
-
-/// A base price moved.
-#[event]
-pub struct BaseSet {
-    /// The market.
-    pub account: Pubkey,
-    /// Its event number.
-    pub seq: u64,
-    /// The admin that signed.
-    pub actor: Pubkey,
-    /// The pricing epoch it moved in.
-    pub pricing_epoch: u32,
-    /// The price before, nc per 1,000 BU.
-    pub old_nc: u64,
-    /// The price now.
     pub base_nc: u64,
 }
 
@@ -353,19 +336,6 @@ pub struct PartySlashed {
     pub banned: bool,
 }
 
-/// A slash ticket was ended; its rent went back.
-#[event]
-pub struct TicketClosed {
-    /// The ticket.
-    pub account: Pubkey,
-    /// Its event number, the last.
-    pub seq: u64,
-    /// The party's address.
-    pub party: Pubkey,
-    /// The settlement epoch of the offences.
-    pub epoch: u32,
-}
-
 /// A determinism class exists.
 #[event]
 pub struct DetClassRegistered {
@@ -398,4 +368,128 @@ pub struct DetClassTuned {
     pub old: DetRule,
     /// The rule now.
     pub new: DetRule,
+}
+
+/// A gateway reported demand.
+#[event]
+pub struct DemandObserved {
+    /// The observation.
+    pub account: Pubkey,
+    /// Its event number.
+    pub seq: u64,
+    /// The market.
+    pub market: Pubkey,
+    /// The gateway that signed.
+    pub gateway: Pubkey,
+    /// The pricing epoch in which it was reported; the report is about the one before.
+    pub pricing_epoch: u32,
+    /// What it reported, BU.
+    pub units: u64,
+    /// What all gateways together reported so far, BU.
+    pub observed: u64,
+}
+
+/// A book was cleared for a pricing epoch.
+#[event]
+pub struct MarketRolled {
+    /// The market.
+    pub account: Pubkey,
+    /// Its event number.
+    pub seq: u64,
+    /// The pricing epoch from which the base counts.
+    pub pricing_epoch: u32,
+    /// What gateways observed, BU; none when nobody reported.
+    pub observed: Option<u64>,
+    /// The smoothed demand now, BU per pricing epoch.
+    pub demand: u64,
+    /// Where the book clears, nc per 1,000 BU; none when it is exhausted or nothing was observed.
+    pub marginal_nc: Option<u64>,
+    /// The base before, nc per 1,000 BU.
+    pub old_nc: u64,
+    /// The base from `pricing_epoch` on.
+    pub base_nc: u64,
+}
+
+/// An offer was taken out of the book and ended.
+#[event]
+pub struct OfferRemoved {
+    /// The offer.
+    pub account: Pubkey,
+    /// Its event number, the last.
+    pub seq: u64,
+    /// The market.
+    pub market: Pubkey,
+    /// The worker.
+    pub worker: Pubkey,
+    /// What it had offered, BU per pricing epoch.
+    pub capacity: u64,
+}
+
+/// A provider changed its tier.
+#[event]
+pub struct TierSet {
+    /// The party.
+    pub account: Pubkey,
+    /// Its event number.
+    pub seq: u64,
+    /// Its owner.
+    pub owner: Pubkey,
+    /// The tier before.
+    pub old: Tier,
+    /// The tier now.
+    pub new: Tier,
+}
+
+/// Parameters were proposed.
+#[event]
+pub struct ParamsProposed {
+    /// The configuration.
+    pub account: Pubkey,
+    /// Its event number.
+    pub seq: u64,
+    /// The params authority that signed.
+    pub actor: Pubkey,
+    /// The settlement epoch from which they may apply.
+    pub effective_epoch: u32,
+    /// What holds.
+    pub old: Tunables,
+    /// What would hold.
+    pub new: Tunables,
+}
+
+/// Proposed parameters apply now.
+#[event]
+pub struct ParamsApplied {
+    /// The configuration.
+    pub account: Pubkey,
+    /// Its event number.
+    pub seq: u64,
+    /// What held.
+    pub old: Tunables,
+    /// What holds.
+    pub new: Tunables,
+}
+
+/// Minimum stakes were converted at a rate.
+#[event]
+pub struct MinimaConverted {
+    /// The configuration.
+    pub account: Pubkey,
+    /// Its event number.
+    pub seq: u64,
+    /// AIC base units per USD.
+    pub rate: u64,
+    /// The minimum of each role now, AIC base units.
+    pub min_stake: [u64; ROLES],
+}
+
+/// An account that served its time was ended; its rent went back to who had paid it.
+#[event]
+pub struct AccountClosed {
+    /// The account.
+    pub account: Pubkey,
+    /// Its event number, the last; 0 for accounts that count none.
+    pub seq: u64,
+    /// Who got the rent.
+    pub rent_payer: Pubkey,
 }

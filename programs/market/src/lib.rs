@@ -33,11 +33,6 @@ pub mod market {
         admin::create_market::handler(ctx, args)
     }
 
-    /// Moves a market's base price by at most one step per pricing epoch. Signed by the admin.
-    pub fn set_base(ctx: Context<SetBase>, args: SetBaseArgs) -> Result<()> {
-        admin::set_base::handler(ctx, args)
-    }
-
     /// Names who may take over a role. Signed by the admin.
     pub fn propose_authority(ctx: Context<ProposeAuthority>, args: ProposeAuthorityArgs) -> Result<()> {
         admin::propose_authority::handler(ctx, args)
@@ -131,6 +126,71 @@ pub mod market {
     /// Ends a slash ticket 60 days after its last use. Anyone.
     pub fn close_ticket(ctx: Context<CloseTicket>) -> Result<()> {
         crank::close_ticket::handler(ctx)
+    }
+
+    /// Reports the demand of the pricing epoch before in a market. Signed by a gateway.
+    pub fn observe_demand(ctx: Context<ObserveDemand>, args: ObserveDemandArgs) -> Result<()> {
+        gateway::observe_demand::handler(ctx, args)
+    }
+
+    /// Clears a market's book for the next pricing epoch. Anyone.
+    pub fn roll_market(ctx: Context<RollMarket>) -> Result<()> {
+        crank::roll_market::handler(ctx)
+    }
+
+    /// Takes an offer that can no longer be served out of the book and ends it. Anyone.
+    pub fn remove_offer(ctx: Context<RemoveOffer>) -> Result<()> {
+        crank::remove_offer::handler(ctx)
+    }
+
+    /// Ends an empty seat. Anyone.
+    pub fn close_seat(ctx: Context<CloseSeat>) -> Result<()> {
+        crank::close_seat::handler(ctx)
+    }
+
+    /// Takes another tier. Signed by the provider.
+    pub fn set_tier(ctx: Context<SetTier>, args: SetTierArgs) -> Result<()> {
+        party::set_tier::handler(ctx, args)
+    }
+
+    /// Proposes parameters, to apply two settlement epochs later or after. Signed by the params authority.
+    pub fn propose_params(ctx: Context<ProposeParams>, args: ProposeParamsArgs) -> Result<()> {
+        admin::propose_params::handler(ctx, args)
+    }
+
+    /// Applies proposed parameters whose time has come. Anyone.
+    pub fn apply_params(ctx: Context<ApplyParams>) -> Result<()> {
+        crank::apply_params::handler(ctx)
+    }
+
+    /// Converts the minimum stakes that are given in USD, once per pricing epoch. Anyone.
+    pub fn roll_minima(ctx: Context<RollMinima>) -> Result<()> {
+        crank::roll_minima::handler(ctx)
+    }
+
+    /// Ends a node 90 days after its delegation. Anyone.
+    pub fn close_node(ctx: Context<CloseNode>) -> Result<()> {
+        crank::close_node::handler(ctx)
+    }
+
+    /// Ends a container 90 days after it was retired. Anyone.
+    pub fn close_container(ctx: Context<CloseContainer>) -> Result<()> {
+        crank::close_container::handler(ctx)
+    }
+
+    /// Ends a weaver's ask whose container is gone. Anyone.
+    pub fn close_ask(ctx: Context<CloseAsk>) -> Result<()> {
+        crank::close_ask::handler(ctx)
+    }
+
+    /// Ends a snapshot 90 days after its pricing epoch. Anyone.
+    pub fn close_snapshot(ctx: Context<CloseSnapshot>) -> Result<()> {
+        crank::close_snapshot::handler(ctx)
+    }
+
+    /// Ends an observation of a past pricing epoch. Anyone.
+    pub fn close_observation(ctx: Context<CloseObservation>) -> Result<()> {
+        crank::close_observation::handler(ctx)
     }
 
     /// Registers a determinism class. Signed by the params authority.

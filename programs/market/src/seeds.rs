@@ -27,6 +27,14 @@ pub const CONTAINER: &[u8] = b"ctr";
 pub const SNAPSHOT: &[u8] = b"snap";
 /// First seed of [`crate::state::SlashTicket`]: then the party's address, settlement epoch.
 pub const TICKET: &[u8] = b"tick";
+/// First seed of [`crate::state::Seat`]: then the market's address, owner.
+pub const SEAT: &[u8] = b"seat";
+/// First seed of [`crate::state::Observation`]: then the market's address, gateway.
+pub const OBSERVATION: &[u8] = b"obs";
+/// First seed of a pending change: then what would change.
+pub const PENDING: &[u8] = b"pend";
+/// Second seed of [`crate::state::PendingParams`].
+pub const PARAMS: &[u8] = b"params";
 /// First seed of [`crate::state::DetClass`]: then its id.
 pub const DET_CLASS: &[u8] = b"det";
 
@@ -100,4 +108,22 @@ pub fn find_ticket(party: &Pubkey, epoch: u32) -> (Pubkey, u8) {
 #[must_use]
 pub fn find_det_class(id: u16) -> (Pubkey, u8) {
     Pubkey::find_program_address(&[DET_CLASS, &id.to_le_bytes()], &ID)
+}
+
+/// Address and bump of an owner's seat in a market's book.
+#[must_use]
+pub fn find_seat(market: &Pubkey, owner: &Pubkey) -> (Pubkey, u8) {
+    Pubkey::find_program_address(&[SEAT, market.as_ref(), owner.as_ref()], &ID)
+}
+
+/// Address and bump of what a gateway last observed in a market.
+#[must_use]
+pub fn find_observation(market: &Pubkey, gateway: &Pubkey) -> (Pubkey, u8) {
+    Pubkey::find_program_address(&[OBSERVATION, market.as_ref(), gateway.as_ref()], &ID)
+}
+
+/// Address and bump of the proposed parameters.
+#[must_use]
+pub fn find_pending_params() -> (Pubkey, u8) {
+    Pubkey::find_program_address(&[PENDING, PARAMS], &ID)
 }

@@ -5,7 +5,7 @@ use anchor_spl::token::spl_token;
 use coin::authority::pause;
 use market::{
     error::MarketError,
-    events::{DetClassTuned, PartySlashed, TicketClosed},
+    events::{AccountClosed, DetClassTuned, PartySlashed},
     instructions::Slashed,
     seeds,
     state::{DetClass, DetKind, DetRule, Offence, Party, Role, SlashTicket},
@@ -325,8 +325,8 @@ fn s11_a_ticket_ends_60_days_after_its_last_use_and_its_rent_goes_back() {
     let rent = court.world.svm.get_account(&address).unwrap().lamports;
     assert!(rent > 0);
     let sent = court.world.measure("market::close_ticket", "60 days old", close.clone(), &[]);
-    let [event] = sent.log_events::<TicketClosed>().try_into().ok().unwrap();
-    assert_eq!((event.party, event.epoch), (court.party, epoch));
+    let [event] = sent.log_events::<AccountClosed>().try_into().ok().unwrap();
+    assert_eq!((event.account, event.rent_payer), (address, payer));
     assert!(!court.world.exists(&address));
     assert_refused(court.world.send(&[close], &[]), ErrorCode::AccountNotInitialized);
     // A ticket that is opened again knows nothing of the first; the party still does.

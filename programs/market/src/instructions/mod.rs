@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod crank;
+pub mod gateway;
 pub mod party;
 pub mod settlement;
 pub mod vendor;
@@ -10,6 +11,7 @@ pub mod worker;
 
 pub use admin::*;
 pub use crank::*;
+pub use gateway::*;
 pub use party::*;
 pub use settlement::*;
 pub use vendor::*;

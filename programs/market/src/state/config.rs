@@ -6,12 +6,15 @@ use coin::{
     clock,
     constants::{EPOCH_MAX_S, EPOCH_MIN_S},
 };
-use waybill_mechanism::amount::pricing_epoch;
+use waybill_mechanism::amount::{EPOCHS_PER_PRICING_EPOCH, debit_aic, pricing_epoch};
 
 use crate::{
-    constants::{ASK_NOTICE_MAX_S, FEE_MAX_BPS, ROLES, STEP_MAX_BPS, UNBONDING_MAX_S},
+    constants::{
+        ALPHA_BPS, ASK_NOTICE_MAX_S, FEE_MAX_BPS, HEADROOM_BPS, OBSERVE_EPOCHS, OWNER_CAP_BPS, ROLES, STEP_MAX_BPS,
+        UNBONDING_MAX_S, UNITS_PER_AIC,
+    },
     error::MarketError,
-    state::Role,
+    state::{Role, Tier, Tunables},
 };
 
 /// Tunables. Shares are in bps of the price, times in seconds, stakes in AIC base units.
@@ -95,7 +98,78 @@ impl MarketParams {
     pub fn min_stake(&self, role: Role) -> u64 {
         self.min_stake[usize::from(role as u8)]
     }
+
+    /// Minimum stake of a party: a provider's grows with its tier.
+    pub fn min_stake_of(&self, role: Role, tier: Tier) -> Result<u64> {
+        Ok(self.min_stake(role).checked_mul(tier.stakes()).ok_or(MarketError::Overflow)?)
+    }
+
+    /// The pricing epoch of a moment in whose first part it lies, when gateways report the demand of the one before.
+    pub fn observing(&self, now: i64) -> Result<u32> {
+        let epoch = self.epoch(now)?;
+        require!(epoch % EPOCHS_PER_PRICING_EPOCH < OBSERVE_EPOCHS, MarketError::NotObserving);
+        Ok(pricing_epoch(epoch))
+    }
+
+    /// The pricing epoch of a moment in which books clear for the next one: after the reports, and before snapshots of
+    /// the next may be frozen.
+    pub fn clearing(&self, now: i64) -> Result<u32> {
+        let epoch = self.epoch(now)?;
+        let place = epoch % EPOCHS_PER_PRICING_EPOCH;
+        require!((OBSERVE_EPOCHS..EPOCHS_PER_PRICING_EPOCH - 1).contains(&place), MarketError::NotClearing);
+        Ok(pricing_epoch(epoch))
+    }
 }
+
+/// Tunables of the books. Zero means the compiled default, which is what a deployment without them has.
+#[derive(AnchorSerialize, AnchorDeserialize, InitSpace, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BookParams {
+    /// α, see [`ALPHA_BPS`].
+    pub alpha_bps: u16,
+    /// η, see [`HEADROOM_BPS`].
+    pub headroom_bps: u16,
+    /// See [`OWNER_CAP_BPS`].
+    pub owner_cap_bps: u16,
+    /// See [`UNITS_PER_AIC`].
+    pub units_per_aic: u32,
+}
+
+impl BookParams {
+    /// Refuses values outside the compiled bounds.
+    pub fn validate(&self) -> Result<()> {
+        require!(
+            [self.alpha_bps, self.headroom_bps, self.owner_cap_bps].iter().all(|bps| *bps <= 10_000),
+            MarketError::ParamOutOfBounds
+        );
+        Ok(())
+    }
+
+    /// Weight of a new observation, in bps.
+    #[must_use]
+    pub fn alpha_bps(&self) -> u16 {
+        if self.alpha_bps == 0 { ALPHA_BPS } else { self.alpha_bps }
+    }
+
+    /// Capacity above demand, in bps of it.
+    #[must_use]
+    pub fn headroom_bps(&self) -> u16 {
+        if self.headroom_bps == 0 { HEADROOM_BPS } else { self.headroom_bps }
+    }
+
+    /// The most of a book that one owner may add to, in bps.
+    #[must_use]
+    pub fn owner_cap_bps(&self) -> u16 {
+        if self.owner_cap_bps == 0 { OWNER_CAP_BPS } else { self.owner_cap_bps }
+    }
+
+    /// The capacity in BU per pricing epoch that a stake answers for.
+    pub fn units_of(&self, stake: u64) -> Result<u64> {
+        let units = if self.units_per_aic == 0 { UNITS_PER_AIC } else { self.units_per_aic };
+        let units = u128::from(stake) * u128::from(units) / u128::from(10u64.pow(u32::from(crate::constants::DECIMALS)));
+        Ok(u64::try_from(units).map_err(|_| MarketError::Overflow)?)
+    }
+}
+
 
 /// PDA `["cfg"]`, one per deployment.
 #[account]
@@ -121,8 +195,15 @@ pub struct MarketConfig {
     pub seq: u64,
     /// Who paid the rent.
     pub rent_payer: Pubkey,
+    /// Tunables of the books.
+    pub book: BookParams,
+    /// Minimum stake of a role in nc (1e-9 USD), by number of [`Role`], from which `roll_minima` renews the minimum in
+    /// AIC; 0 = the minimum in AIC stays as it is.
+    pub min_stake_nc: [u64; ROLES],
+    /// The pricing epoch in which the minima were last converted.
+    pub minima_epoch: u32,
     /// Room for later fields, zero.
-    pub _reserved: [u8; 256],
+    pub _reserved: [u8; 186],
 }
 
 impl MarketConfig {
@@ -132,6 +213,37 @@ impl MarketConfig {
     /// Refuses when one of the flags is set.
     pub fn require_running(&self, flags: u16) -> Result<()> {
         require!(self.pause_flags & flags == 0, MarketError::Paused);
+        Ok(())
+    }
+
+    /// What the params authority may change.
+    #[must_use]
+    pub fn tunables(&self) -> Tunables {
+        Tunables { params: self.params.clone(), book: self.book, min_stake_nc: self.min_stake_nc }
+    }
+
+    /// Puts proposed parameters into effect and returns what held before.
+    pub fn apply(&mut self, tunables: Tunables) -> Tunables {
+        let old = self.tunables();
+        let Tunables { params, book, min_stake_nc } = tunables;
+        (self.params, self.book, self.min_stake_nc) = (params, book, min_stake_nc);
+        // New amounts in USD are converted at once.
+        self.minima_epoch = 0;
+        old
+    }
+
+    /// Converts the minimum stakes that are given in USD, at `rate` AIC base units per USD, rounded up; once per
+    /// pricing epoch.
+    pub fn convert_minima(&mut self, rate: u64, now: i64) -> Result<()> {
+        let pricing_epoch = self.params.pricing_epoch(now)?;
+        require!(pricing_epoch > self.minima_epoch, MarketError::MinimaUnchanged);
+        require!(self.min_stake_nc.iter().any(|nc| *nc > 0), MarketError::MinimaUnchanged);
+        for (aic, nc) in self.params.min_stake.iter_mut().zip(self.min_stake_nc) {
+            if nc > 0 {
+                *aic = debit_aic(nc, rate).ok_or(MarketError::Overflow)?;
+            }
+        }
+        self.minima_epoch = pricing_epoch;
         Ok(())
     }
 
@@ -147,14 +259,13 @@ impl MarketConfig {
             self.version == Self::VERSION && self.authorities.complete() && self.pause_flags & !pause::ALL == 0,
             MarketError::Invariant
         );
+        self.book.validate()?;
         self.params.validate()
     }
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use waybill_mechanism::amount::EPOCHS_PER_PRICING_EPOCH;
-
     use super::*;
 
     /// The last settlement epoch of a pricing epoch, counted from its first.
@@ -202,6 +313,27 @@ pub(crate) mod tests {
         assert!(params.may_freeze(0, last + 99).unwrap());
         assert!(!params.may_freeze(0, last + 100).unwrap());
         assert!(!params.may_freeze(2, last).unwrap());
+    }
+
+    #[test]
+    fn reports_come_first_then_the_book_clears_then_snapshots_freeze() {
+        let params = params();
+        for place in 0..24 {
+            let now = (24 + place) * 100 + 99;
+            assert_eq!(params.observing(now).ok(), (place < 12).then_some(1), "epoch {place}");
+            assert_eq!(params.clearing(now).ok(), (12..23).contains(&place).then_some(1), "epoch {place}");
+            assert!(!(params.clearing(now).is_ok() && params.may_freeze(2, now).unwrap()));
+        }
+    }
+
+    #[test]
+    fn a_stake_answers_for_capacity_in_proportion() {
+        let default = BookParams::default();
+        assert_eq!(default.units_of(500_000_000_000).unwrap(), 8_000_000);
+        assert_eq!(default.units_of(0).unwrap(), 0);
+        assert_eq!(default.units_of(u64::MAX).unwrap(), 295_147_905_179_352);
+        let tuned = BookParams { units_per_aic: 1, ..default };
+        assert_eq!(tuned.units_of(1_999_999_999).unwrap(), 1);
     }
 
     #[test]

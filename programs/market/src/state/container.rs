@@ -3,7 +3,7 @@
 use anchor_lang::prelude::*;
 
 use crate::{
-    constants::{MAX_NAME, MAX_STAGES},
+    constants::{KEEP_S, MAX_NAME, MAX_STAGES},
     error::MarketError,
 };
 
@@ -80,8 +80,10 @@ pub struct Container {
     pub seq: u64,
     /// Who paid the rent.
     pub rent_payer: Pubkey,
+    /// When it was retired, unix seconds; 0 = it was not.
+    pub retired_at: i64,
     /// Room for later fields, zero.
-    pub _reserved: [u8; 128],
+    pub _reserved: [u8; 120],
     /// The model id by which consumers call it.
     #[max_len(MAX_NAME)]
     pub name: String,
@@ -109,10 +111,18 @@ impl Container {
     }
 
     /// Ends the container for good.
-    pub fn retire(&mut self) -> Result<()> {
+    pub fn retire(&mut self, now: i64) -> Result<()> {
         require!(self.state == ContainerState::Active, MarketError::ContainerRetired);
         self.state = ContainerState::Retired;
+        self.retired_at = now;
         self.revision = self.revision.checked_add(1).ok_or(MarketError::Overflow)?;
+        Ok(())
+    }
+
+    /// Refuses to end a container that is active or whose last snapshots could still be claimed under.
+    pub fn require_closable(&self, now: i64) -> Result<()> {
+        let closable = self.retired_at.checked_add(KEEP_S).ok_or(MarketError::Overflow)?;
+        require!(self.state == ContainerState::Retired && now >= closable, MarketError::StillNeeded);
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use anchor_lang::prelude::*;
 
 use crate::{
-    constants::{NODE_TERM_MAX_S, REGION_LEN},
+    constants::{KEEP_S, NODE_TERM_MAX_S, REGION_LEN},
     error::MarketError,
     state::{Region, region},
 };
@@ -34,8 +34,10 @@ pub struct Node {
     pub seq: u64,
     /// Who paid the rent.
     pub rent_payer: Pubkey,
+    /// When the delegation was taken back, unix seconds; 0 = it was not.
+    pub revoked_at: i64,
     /// Room for later fields, zero.
-    pub _reserved: [u8; 64],
+    pub _reserved: [u8; 56],
 }
 
 impl Node {
@@ -62,9 +64,18 @@ impl Node {
     }
 
     /// Takes the delegation back for good. What the worker earned before stays the operator's.
-    pub fn revoke(&mut self) -> Result<()> {
+    pub fn revoke(&mut self, now: i64) -> Result<()> {
         require!(!self.revoked, MarketError::NodeRevoked);
         self.revoked = true;
+        self.revoked_at = now;
+        Ok(())
+    }
+
+    /// Refuses to end a node whose lines could still be claimed: for [`KEEP_S`] after its delegation.
+    pub fn require_closable(&self, now: i64) -> Result<()> {
+        let ended = if self.revoked { self.revoked_at.min(self.expires) } else { self.expires };
+        let closable = ended.checked_add(KEEP_S).ok_or(MarketError::Overflow)?;
+        require!(now >= closable, MarketError::StillNeeded);
         Ok(())
     }
 

@@ -24,8 +24,10 @@ pub struct Offer {
     pub seq: u64,
     /// Who paid the rent.
     pub rent_payer: Pubkey,
+    /// The provider's wallet that posted it.
+    pub owner: Pubkey,
     /// Room for later fields, zero.
-    pub _reserved: [u8; 64],
+    pub _reserved: [u8; 32],
 }
 
 impl Offer {

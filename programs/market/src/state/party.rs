@@ -5,7 +5,7 @@ use anchor_lang::prelude::*;
 use waybill_mechanism::slash::{Bond, Slash};
 
 use crate::{
-    constants::{DAY_S, JAIL_S, NO_SHOW_DAY_BPS, REPEAT_S},
+    constants::{DAY_S, JAIL_BPS, JAIL_S, NO_SHOW_DAY_BPS, REPEAT_S, WORK_BPS},
     error::MarketError,
     state::{MarketParams, OFFENCES, Offence, SlashTicket},
 };
@@ -40,6 +40,18 @@ pub enum Tier {
     Campus,
     /// A data centre.
     DataCenter,
+}
+
+impl Tier {
+    /// How many minimum stakes of a provider the tier needs: $25, $250, $2,500.
+    #[must_use]
+    pub const fn stakes(self) -> u64 {
+        match self {
+            Self::Home => 1,
+            Self::Campus => 10,
+            Self::DataCenter => 100,
+        }
+    }
 }
 
 /// PDA `["party", owner, role]`. Its tokens lie in the token account `["stake", party]`, whose authority is this
@@ -114,11 +126,46 @@ impl Party {
         }
     }
 
-    /// Refuses a party that may not take new work: banned, jailed, or too little stake.
+    /// Refuses a party that may not begin anything: banned, jailed, or below its minimum stake.
     pub fn require_in_good_standing(&self, params: &MarketParams, now: i64) -> Result<()> {
+        self.require_free(now)?;
+        require!(self.stake >= params.min_stake_of(self.role, self.tier)?, MarketError::BelowMinimumStake);
+        Ok(())
+    }
+
+    /// Refuses a party that may not take work under what it began: banned, jailed, or below [`WORK_BPS`] of its minimum
+    /// stake. A minimum that is given in USD moves with the rate, so what was enough a day ago stays enough for a while.
+    pub fn require_working(&self, params: &MarketParams, now: i64) -> Result<()> {
+        self.require_free(now)?;
+        let minimum = params.min_stake_of(self.role, self.tier)?;
+        require!(!below(self.stake, minimum, WORK_BPS), MarketError::BelowMinimumStake);
+        Ok(())
+    }
+
+    /// Whether the party's offers leave the books: banned, jailed, or below [`JAIL_BPS`] of its minimum stake.
+    pub fn is_out(&self, params: &MarketParams, now: i64) -> Result<bool> {
+        let minimum = params.min_stake_of(self.role, self.tier)?;
+        Ok(self.require_free(now).is_err() || below(self.stake, minimum, JAIL_BPS))
+    }
+
+    fn require_free(&self, now: i64) -> Result<()> {
         require!(!self.banned, MarketError::Banned);
         require!(now >= self.jailed_until, MarketError::Jailed);
-        require!(self.stake >= params.min_stake(self.role), MarketError::BelowMinimumStake);
+        Ok(())
+    }
+
+    /// Takes another tier; its minimum stake must be there.
+    pub fn set_tier(&mut self, tier: Tier, params: &MarketParams, now: i64) -> Result<Tier> {
+        require!(self.role == Role::Provider, MarketError::RoleHasNoTier);
+        let old = std::mem::replace(&mut self.tier, tier);
+        self.require_in_good_standing(params, now)?;
+        Ok(old)
+    }
+
+    /// Records a change of the capacity that the party offers in one book.
+    pub fn replace_capacity(&mut self, old: u64, new: u64) -> Result<()> {
+        let rest = self.offered.checked_sub(old).ok_or(MarketError::Invariant)?;
+        self.offered = rest.checked_add(new).ok_or(MarketError::Overflow)?;
         Ok(())
     }
 
@@ -225,6 +272,11 @@ impl Party {
         );
         Ok(())
     }
+}
+
+/// Whether a stake is below `bps` of a minimum, compared without rounding.
+fn below(stake: u64, minimum: u64, bps: u16) -> bool {
+    u128::from(stake) * 10_000 < u128::from(minimum) * u128::from(bps)
 }
 
 #[cfg(test)]
@@ -347,5 +399,30 @@ mod tests {
         let until = party.jailed_until;
         assert_eq!(party.require_in_good_standing(&params, until - 1).unwrap_err(), MarketError::Jailed.into());
         party.require_in_good_standing(&params, until).unwrap();
+    }
+
+    #[test]
+    fn below_80_percent_no_new_work_below_50_out_of_the_books_and_tiers_multiply() {
+        let mut params = crate::state::config::tests::params();
+        params.min_stake = [500; 7];
+        for (stake, good, working, out) in [
+            (500, true, true, false),
+            (499, false, true, false),
+            (400, false, true, false),
+            (399, false, false, false),
+            (250, false, false, false),
+            (249, false, false, true),
+        ] {
+            let party = staked(stake);
+            assert_eq!(party.require_in_good_standing(&params, NOW).is_ok(), good, "{stake}");
+            assert_eq!(party.require_working(&params, NOW).is_ok(), working, "{stake}");
+            assert_eq!(party.is_out(&params, NOW).unwrap(), out, "{stake}");
+        }
+        let mut party = staked(5_000);
+        assert_eq!(party.set_tier(Tier::Campus, &params, NOW).unwrap(), Tier::Home);
+        let poor = party.set_tier(Tier::DataCenter, &params, NOW).unwrap_err();
+        assert_eq!(poor, MarketError::BelowMinimumStake.into());
+        let mut gateway = Party::new(Pubkey::new_from_array([7; 32]), Role::Gateway, 1, 2, Pubkey::default());
+        assert_eq!(gateway.set_tier(Tier::Home, &params, NOW).unwrap_err(), MarketError::RoleHasNoTier.into());
     }
 }

@@ -96,7 +96,14 @@ pub(crate) fn handler(ctx: Context<CreateMarket>, args: CreateMarketArgs) -> Res
         cap: [0; TICKS],
         seq: 0,
         rent_payer: ctx.accounts.payer.key(),
-        _reserved: [0; 128],
+        next_nc: 0,
+        next_epoch: 0,
+        demand: 0,
+        observed: 0,
+        observed_epoch: 0,
+        observers: 0,
+        owners: 0,
+        _reserved: [0; 88],
     });
     let seq = market.next_seq()?;
     market.invariant()?;

@@ -5,10 +5,11 @@ use anchor_spl::token::Mint;
 use coin::authority::{Authorities, PendingAuthority, may_initialise};
 
 use crate::{
+    constants::ROLES,
     error::MarketError,
     events::MarketInitialised,
     seeds,
-    state::{MarketConfig, MarketParams},
+    state::{BookParams, MarketConfig, MarketParams},
 };
 
 /// Arguments of `init_config`.
@@ -69,7 +70,10 @@ pub(crate) fn handler(ctx: Context<InitConfig>, args: InitConfigArgs) -> Result<
         params: args.params,
         seq: 0,
         rent_payer: ctx.accounts.payer.key(),
-        _reserved: [0; 256],
+        book: BookParams::default(),
+        min_stake_nc: [0; ROLES],
+        minima_epoch: 0,
+        _reserved: [0; 186],
     });
     let seq = config.next_seq()?;
     config.invariant()?;

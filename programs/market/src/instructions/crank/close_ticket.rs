@@ -2,19 +2,13 @@
 
 use anchor_lang::prelude::*;
 
-use crate::{error::MarketError, events::TicketClosed, seeds, state::SlashTicket};
+use crate::{error::MarketError, events::AccountClosed, state::SlashTicket};
 
 /// Accounts of `close_ticket`.
 #[derive(Accounts)]
 pub struct CloseTicket<'info> {
     /// The ticket.
-    #[account(
-        mut,
-        close = rent_payer,
-        seeds = [seeds::TICKET, ticket.party.as_ref(), &ticket.epoch.to_le_bytes()],
-        bump = ticket.bump,
-        has_one = rent_payer @ MarketError::WrongAccount,
-    )]
+    #[account(mut, close = rent_payer, has_one = rent_payer @ MarketError::WrongAccount)]
     pub ticket: Box<Account<'info, SlashTicket>>,
     /// Who paid for the ticket.
     #[account(mut)]
@@ -31,8 +25,7 @@ impl CloseTicket<'_> {
 #[access_control(ctx.accounts.validate())]
 pub(crate) fn handler(ctx: Context<CloseTicket>) -> Result<()> {
     let account = ctx.accounts.ticket.key();
-    let ticket = &mut ctx.accounts.ticket;
-    let seq = ticket.next_seq()?;
-    emit!(TicketClosed { account, seq, party: ticket.party, epoch: ticket.epoch });
+    let seq = ctx.accounts.ticket.next_seq()?;
+    emit!(AccountClosed { account, seq, rent_payer: ctx.accounts.rent_payer.key() });
     Ok(())
 }

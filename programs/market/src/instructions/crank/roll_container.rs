@@ -90,15 +90,15 @@ impl RollContainer<'_> {
     }
 
     /// Base cost of every stage, in order.
-    fn base_costs(&self, others: &[AccountInfo<'_>]) -> Result<Vec<u64>> {
+    fn base_costs(&self, others: &[AccountInfo<'_>], pricing_epoch: u32) -> Result<Vec<u64>> {
         let mut others = others.iter();
         let mut costs = Vec::with_capacity(MAX_STAGES);
         for stage in &self.container.stages {
             let base_nc = if stage.market == self.market.id {
-                self.market.base_nc
+                self.market.base_at(pricing_epoch)
             } else {
                 let account = others.next().ok_or(MarketError::WrongRemainingAccounts)?;
-                market_base(account, stage.market)?
+                market_base(account, stage.market, pricing_epoch)?
             };
             costs.push(base_cost(base_nc, stage.weight_bps).ok_or(MarketError::Overflow)?);
         }
@@ -144,22 +144,22 @@ fn payee(
 ) -> Result<()> {
     require!(party.owner == owner && party.role == role, MarketError::WrongAccount);
     require!(ask.role == role && ask.subject == *subject, MarketError::WrongAccount);
-    party.require_in_good_standing(params, now)
+    party.require_working(params, now)
 }
 
 /// The base price of a market that is handed in as a remaining account.
-fn market_base(account: &AccountInfo<'_>, id: u32) -> Result<u64> {
+fn market_base(account: &AccountInfo<'_>, id: u32, pricing_epoch: u32) -> Result<u64> {
     require!(account.owner == &crate::ID, MarketError::WrongRemainingAccounts);
     let data = account.try_borrow_data()?;
     let market = Market::try_deserialize(&mut &data[..]).map_err(|_| MarketError::WrongRemainingAccounts)?;
     require!(market.id == id, MarketError::WrongRemainingAccounts);
-    Ok(market.base_nc)
+    Ok(market.base_at(pricing_epoch))
 }
 
 #[access_control(ctx.accounts.validate(&args))]
 pub(crate) fn handler<'info>(ctx: Context<'info, RollContainer<'info>>, args: RollContainerArgs) -> Result<()> {
     let accounts = &ctx.accounts;
-    let costs = accounts.base_costs(ctx.remaining_accounts)?;
+    let costs = accounts.base_costs(ctx.remaining_accounts, args.pricing_epoch)?;
     let (base_nc, stack, bps) = accounts.price(&args, &costs)?;
     let account = accounts.snapshot.key();
     let container = accounts.container.id;

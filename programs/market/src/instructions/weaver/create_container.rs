@@ -91,7 +91,8 @@ pub(crate) fn handler(ctx: Context<CreateContainer>, args: CreateContainerArgs) 
         terms_hash: args.terms_hash,
         seq: 0,
         rent_payer: ctx.accounts.payer.key(),
-        _reserved: [0; 128],
+        retired_at: 0,
+        _reserved: [0; 120],
         name: args.name,
         stages: args.stages,
     });

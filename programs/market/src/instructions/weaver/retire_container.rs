@@ -39,7 +39,7 @@ pub(crate) fn handler(ctx: Context<RetireContainer>, args: RetireContainerArgs) 
     let _ = args;
     let account = ctx.accounts.container.key();
     let container = &mut ctx.accounts.container;
-    container.retire()?;
+    container.retire(Clock::get()?.unix_timestamp)?;
     let seq = container.next_seq()?;
     container.invariant()?;
     emit!(ContainerRetired {

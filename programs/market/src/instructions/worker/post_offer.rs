@@ -8,7 +8,7 @@ use crate::{
     error::MarketError,
     events::OfferPosted,
     seeds,
-    state::{Market, MarketConfig, Node, Offer, Party, Role},
+    state::{Market, MarketConfig, Node, Offer, Party, Role, Seat},
 };
 
 /// Arguments of `post_offer`.
@@ -23,16 +23,16 @@ pub struct PostOfferArgs {
 /// Accounts of `post_offer`.
 #[derive(Accounts)]
 pub struct PostOffer<'info> {
-    /// Pays the rent of a first offer.
+    /// Pays the rent of a first offer or seat.
     #[account(mut)]
     pub payer: Signer<'info>,
     /// The provider's wallet.
     pub operator: Signer<'info>,
     /// The configuration.
-    #[account(seeds = [seeds::CONFIG], bump = config.bump)]
     pub config: Box<Account<'info, MarketConfig>>,
     /// The operator's party as a provider.
     #[account(
+        mut,
         constraint = party.owner == operator.key() @ MarketError::Unauthorized,
         constraint = party.role == Role::Provider @ MarketError::WrongAccount,
     )]
@@ -41,7 +41,7 @@ pub struct PostOffer<'info> {
     #[account(has_one = operator @ MarketError::Unauthorized)]
     pub node: Box<Account<'info, Node>>,
     /// The market.
-    #[account(mut, seeds = [seeds::MARKET, &market.id.to_le_bytes()], bump = market.bump)]
+    #[account(mut)]
     pub market: Box<Account<'info, Market>>,
     /// The offer. Its seeds name one market and worker, so a second creation is impossible.
     #[account(
@@ -52,13 +52,23 @@ pub struct PostOffer<'info> {
         bump,
     )]
     pub offer: Box<Account<'info, Offer>>,
+    /// What the operator offers in this market. Its seeds name one market and owner, so a second creation is impossible.
+    #[account(
+        init_if_needed,
+        payer = payer,
+        space = 8 + Seat::INIT_SPACE,
+        seeds = [seeds::SEAT, market.key().as_ref(), operator.key().as_ref()],
+        bump,
+    )]
+    pub seat: Box<Account<'info, Seat>>,
     /// The system program.
     pub system_program: Program<'info, System>,
 }
 
 impl PostOffer<'_> {
-    /// Operator, party, node and market are checked by attributes. An offer can always be taken out of the book;
-    /// one with capacity needs a live node of the market's class and region and a provider in good standing.
+    /// Operator, party and node are checked by attributes; configuration and market are accounts of this program, which
+    /// creates them at one address each. An offer can always be taken out of the book; one with capacity needs a live
+    /// node of the market's class and region and a provider in good standing.
     pub(crate) fn validate(&self, args: &PostOfferArgs) -> Result<()> {
         require!(usize::from(args.tick) < TICKS, MarketError::BadTick);
         if args.capacity == 0 {
@@ -79,6 +89,19 @@ impl PostOffer<'_> {
 pub(crate) fn handler(ctx: Context<PostOffer>, args: PostOfferArgs) -> Result<()> {
     let account = ctx.accounts.offer.key();
     let (market_key, worker) = (ctx.accounts.market.key(), ctx.accounts.node.worker);
+    let (owner, rent_payer) = (ctx.accounts.operator.key(), ctx.accounts.payer.key());
+    let seat = &mut ctx.accounts.seat;
+    if seat.version == 0 {
+        seat.set_inner(Seat {
+            version: Seat::VERSION,
+            bump: ctx.bumps.seat,
+            market: market_key,
+            owner,
+            capacity: 0,
+            rent_payer,
+            _reserved: [0; 32],
+        });
+    }
     let offer = &mut ctx.accounts.offer;
     let old = if offer.version == 0 {
         offer.set_inner(Offer {
@@ -89,8 +112,9 @@ pub(crate) fn handler(ctx: Context<PostOffer>, args: PostOfferArgs) -> Result<()
             tick: args.tick,
             capacity: args.capacity,
             seq: 0,
-            rent_payer: ctx.accounts.payer.key(),
-            _reserved: [0; 64],
+            rent_payer,
+            owner,
+            _reserved: [0; 32],
         });
         None
     } else {
@@ -99,8 +123,22 @@ pub(crate) fn handler(ctx: Context<PostOffer>, args: PostOfferArgs) -> Result<()
         offer.capacity = args.capacity;
         Some(old)
     };
-    ctx.accounts.market.replace_offer(old, args.tick, args.capacity)?;
-    ctx.accounts.market.invariant()?;
+    let old_capacity = old.map_or(0, |(_, capacity)| capacity);
+    let had = seat.replace(old_capacity, args.capacity)?;
+    seat.invariant()?;
+    let party = &mut ctx.accounts.party;
+    party.replace_capacity(old_capacity, args.capacity)?;
+    party.invariant()?;
+    let market = &mut ctx.accounts.market;
+    market.replace_offer(old, args.tick, args.capacity)?;
+    market.count_owner(had, seat.capacity)?;
+    market.invariant()?;
+    // What stands may stay, whatever the stake and the others have become; more needs room for it.
+    if args.capacity > old_capacity {
+        let book = &ctx.accounts.config.book;
+        require!(party.offered <= book.units_of(party.stake)?, MarketError::CapacityAboveStake);
+        market.require_within_cap(seat.capacity, book)?;
+    }
     let seq = offer.next_seq()?;
     offer.invariant()?;
     emit!(OfferPosted { account, seq, market: market_key, worker, tick: args.tick, capacity: args.capacity });

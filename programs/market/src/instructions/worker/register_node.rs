@@ -83,7 +83,8 @@ pub(crate) fn handler(ctx: Context<RegisterNode>, args: RegisterNodeArgs) -> Res
         expires: args.expires,
         seq: 0,
         rent_payer: ctx.accounts.payer.key(),
-        _reserved: [0; 64],
+        revoked_at: 0,
+        _reserved: [0; 56],
     });
     let seq = node.next_seq()?;
     node.invariant()?;

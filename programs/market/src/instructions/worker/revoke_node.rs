@@ -22,7 +22,7 @@ pub struct RevokeNode<'info> {
 pub(crate) fn handler(ctx: Context<RevokeNode>) -> Result<()> {
     let account = ctx.accounts.node.key();
     let node = &mut ctx.accounts.node;
-    node.revoke()?;
+    node.revoke(Clock::get()?.unix_timestamp)?;
     let seq = node.next_seq()?;
     node.invariant()?;
     emit!(NodeRevoked { account, seq, operator: node.operator, worker: node.worker });

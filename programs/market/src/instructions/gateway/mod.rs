@@ -1,0 +1,5 @@
+//! What gateways do.
+
+pub(crate) mod observe_demand;
+
+pub use observe_demand::*;
