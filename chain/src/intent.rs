@@ -46,6 +46,21 @@ pub enum Intent {
         stage: u8,
         pricing_epoch: u32,
     },
+    /// Report the units of the pricing epoch before in a market.
+    ObserveDemand {
+        market: u32,
+        pricing_epoch: u32,
+        units: u64,
+    },
+    /// Clear a market's book for the pricing epoch after this one.
+    RollMarket {
+        market: u32,
+        pricing_epoch: u32,
+    },
+    /// Convert the minimum stakes that are given in USD.
+    RollMinima {
+        pricing_epoch: u32,
+    },
     /// Report the same rate again and fix it for the rate epoch.
     RollRate {
         rate: u64,
@@ -77,6 +92,9 @@ impl Intent {
             Self::ClaimLine { .. } => "claim_line",
             Self::SweepBatch { .. } => "sweep_batch",
             Self::RollContainer { .. } => "roll_container",
+            Self::ObserveDemand { .. } => "observe_demand",
+            Self::RollMarket { .. } => "roll_market",
+            Self::RollMinima { .. } => "roll_minima",
             Self::RollRate { .. } => "roll_rate",
         }
     }
@@ -117,6 +135,11 @@ impl Intent {
             Self::RollContainer { container, stage, pricing_epoch } => {
                 vec![ix::market::roll_container(chain, gateway, container, *stage, *pricing_epoch).await?]
             }
+            Self::ObserveDemand { market, units, .. } => {
+                vec![ix::books::observe_demand(gateway, gateway, *market, *units)]
+            }
+            Self::RollMarket { market, .. } => vec![ix::books::roll_market(*market)],
+            Self::RollMinima { .. } => vec![ix::books::roll_minima()],
             Self::RollRate { rate, .. } => vec![ix::coin::submit_rate(gateway, *rate), ix::coin::roll_rate()],
         })
     }

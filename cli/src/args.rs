@@ -61,6 +61,8 @@ pub enum Command {
     Container(commands::container::ContainerArgs),
     /// Ask a price for a model or a workflow
     Ask(commands::ask::AskArgs),
+    /// Show the books of capacity and clear them
+    Market(commands::market::MarketArgs),
     /// Offer a worker's capacity
     Offer(commands::offer::OfferArgs),
     /// Open, fund and close a prepaid channel

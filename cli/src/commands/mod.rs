@@ -9,6 +9,7 @@ pub mod gateway;
 pub mod genesis;
 pub mod key;
 pub mod localnet;
+pub mod market;
 pub mod offer;
 pub mod party;
 pub mod receipt;
@@ -37,6 +38,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         Command::Artifact(args) => artifact::run(args, &context).await,
         Command::Container(args) => container::run(args, &context).await,
         Command::Ask(args) => ask::run(args, &context).await,
+        Command::Market(args) => market::run(args, &context).await,
         Command::Offer(args) => offer::run(args, &context).await,
         Command::Channel(args) => channel::run(args, &context).await,
         Command::Key(args) => key::run(args, &context).await,

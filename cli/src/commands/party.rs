@@ -10,7 +10,7 @@ use waybill_chain::{
     ix,
     market::{
         self,
-        state::{Party, Role},
+        state::{Party, Role, Tier},
     },
 };
 
@@ -69,6 +69,10 @@ pub struct PartyLine {
     /// Unix seconds; none when nothing is on its way out.
     pub unbonding_until: Option<i64>,
     pub banned: bool,
+    /// Takes no new work before this moment, Unix seconds; none when it was never jailed.
+    pub jailed_until: Option<i64>,
+    /// home, campus or data-center; none but for a provider.
+    pub tier: Option<&'static str>,
 }
 
 impl PartyLine {
@@ -80,6 +84,12 @@ impl PartyLine {
             unbonding: party.unbonding,
             unbonding_until: (party.unbonding > 0).then_some(party.unbonding_until),
             banned: party.banned,
+            jailed_until: (party.jailed_until > 0).then_some(party.jailed_until),
+            tier: (party.role == Role::Provider).then_some(match party.tier {
+                Tier::Home => "home",
+                Tier::Campus => "campus",
+                Tier::DataCenter => "data-center",
+            }),
         }
     }
 
@@ -88,13 +98,17 @@ impl PartyLine {
             return "none".to_owned();
         }
         let rows = lines.iter().map(|line| {
-            let state = if line.banned { "banned" } else { "" };
+            let state = match (line.banned, line.jailed_until, line.tier) {
+                (true, ..) => "banned".to_owned(),
+                (_, Some(until), _) => format!("jailed until {until}"),
+                (.., tier) => tier.unwrap_or_default().to_owned(),
+            };
             vec![
                 line.role.to_owned(),
                 line.owner.clone(),
                 output::aic(line.stake),
                 output::aic(line.unbonding),
-                state.to_owned(),
+                state,
             ]
         });
         output::table(&["role", "owner", "stake, AIC", "unbonding, AIC", ""], rows)

@@ -10,20 +10,20 @@ use crate::{
 };
 use anchor_lang::prelude::Pubkey;
 use anyhow::bail;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 use solana_signer::Signer;
 use waybill_chain::{
     ix,
     market::{
         self,
-        state::{Party, Role},
+        state::{MarketConfig, Party, Role, Tier},
     },
 };
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  waybill stake add provider 1000\n  waybill stake withdraw provider 250     starts the unbonding time\n  waybill stake finish provider           after it\n  waybill stake show provider"
+    after_help = "Examples:\n  waybill stake add provider 1000\n  waybill stake withdraw provider 250     starts the unbonding time\n  waybill stake finish provider           after it\n  waybill stake tier campus                 ten times a provider's minimum\n  waybill stake show provider"
 )]
 pub struct StakeArgs {
     #[command(subcommand)]
@@ -51,6 +51,12 @@ enum StakeCommand {
         #[arg(value_parser = role::parse)]
         role: Role,
     },
+    /// Take another tier as a provider; a higher one needs more stake
+    Tier {
+        /// home, campus or data-center
+        #[arg(value_enum)]
+        tier: TierName,
+    },
     /// Show what is at stake
     Show {
         /// Only this role
@@ -60,6 +66,27 @@ enum StakeCommand {
         #[arg(long, value_parser = input::address)]
         owner: Option<Pubkey>,
     },
+}
+
+/// How much a provider puts at stake.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum TierName {
+    /// A machine at home
+    Home,
+    /// A machine room: ten times the minimum
+    Campus,
+    /// A data centre: a hundred times the minimum
+    DataCenter,
+}
+
+impl TierName {
+    fn tier(self) -> Tier {
+        match self {
+            Self::Home => Tier::Home,
+            Self::Campus => Tier::Campus,
+            Self::DataCenter => Tier::DataCenter,
+        }
+    }
 }
 
 /// Amounts in AIC base units.
@@ -76,6 +103,7 @@ pub async fn run(args: StakeArgs, context: &Context) -> anyhow::Result<()> {
         StakeCommand::Add { role, amount } => add(role, amount, context).await,
         StakeCommand::Withdraw { role, amount } => withdraw(role, amount, context).await,
         StakeCommand::Finish { role } => finish(role, context).await,
+        StakeCommand::Tier { tier } => set_tier(tier, context).await,
         StakeCommand::Show { role, owner } => show(role, owner, context).await,
     }
 }
@@ -155,6 +183,31 @@ async fn finish(role: Role, context: &Context) -> anyhow::Result<()> {
     let done = changed(&owner, role, signature.to_string(), context).await?;
     output::print(context.json, &done, |done| {
         format!("{} AIC are back in {}", output::aic(before.unbonding), done.party.owner)
+    })
+}
+
+async fn set_tier(name: TierName, context: &Context) -> anyhow::Result<()> {
+    let wallet = context.wallet()?;
+    let owner = wallet.pubkey();
+    let before = party(&owner, Role::Provider, context).await?;
+    let config: MarketConfig = context
+        .chain
+        .expect("market configuration", &market::seeds::find_config().0, "run `waybill genesis` first")
+        .await?;
+    let minimum = config.params.min_stake_of(Role::Provider, name.tier())?;
+    if before.stake < minimum {
+        bail!(
+            "this tier needs {} AIC at stake, there are {}; `waybill stake add provider {}` adds what is missing",
+            output::aic(minimum),
+            output::aic(before.stake),
+            output::aic(minimum - before.stake)
+        );
+    }
+    let signature = context.chain.send(&wallet, &[], &[ix::books::set_tier(owner, name.tier())]).await?;
+    let party = PartyLine::of(&party(&owner, Role::Provider, context).await?);
+    let done = Changed { party, min_stake: minimum, signature: signature.to_string() };
+    output::print(context.json, &done, |done| {
+        format!("{} is in this tier now; its minimum is {} AIC", done.party.owner, output::aic(done.min_stake))
     })
 }
 

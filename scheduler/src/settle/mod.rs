@@ -2,6 +2,7 @@
 //! every line and sweeps. Each step asks the chain first whether it is needed, so it can be repeated and interrupted
 //! anywhere; transactions go through the outbox.
 
+mod books;
 mod build;
 mod cranks;
 mod drive;
@@ -75,6 +76,7 @@ impl Settler {
     pub async fn step(&self) -> Result<(), SettleError> {
         let view = self.catalogue.fresh(STALE_AFTER).ok_or(SettleError::Stale)?;
         self.crank(&view).await?;
+        self.crank_books(&view).await?;
         self.close_and_build(&view).await?;
         self.drive_batches(&view).await
     }
