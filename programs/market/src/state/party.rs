@@ -238,7 +238,7 @@ impl Party {
         if offence != Offence::NoShow {
             return Ok(rate_bps);
         }
-        let day = u32::try_from(now / DAY_S).map_err(|_| MarketError::BadClock)?;
+        let day = unix_day(now)?;
         if self.fined_day != day {
             (self.fined_day, self.fined_bps) = (day, 0);
         }
@@ -272,6 +272,12 @@ impl Party {
         );
         Ok(())
     }
+}
+
+/// The day of a moment. Unsigned, because the chain's machine divides nothing else.
+fn unix_day(now: i64) -> Result<u32> {
+    let seconds = u64::try_from(now).map_err(|_| MarketError::BadClock)?;
+    Ok(u32::try_from(seconds / DAY_S.unsigned_abs()).map_err(|_| MarketError::BadClock)?)
 }
 
 /// Whether a stake is below `bps` of a minimum, compared without rounding.
