@@ -63,6 +63,8 @@ pub enum Command {
     Ask(commands::ask::AskArgs),
     /// Show the books of capacity and clear them
     Market(commands::market::MarketArgs),
+    /// Show and change the market's parameters
+    Params(commands::params::ParamsArgs),
     /// Offer a worker's capacity
     Offer(commands::offer::OfferArgs),
     /// Open, fund and close a prepaid channel

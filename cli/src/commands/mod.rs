@@ -11,6 +11,7 @@ pub mod key;
 pub mod localnet;
 pub mod market;
 pub mod offer;
+pub mod params;
 pub mod party;
 pub mod receipt;
 pub mod scheduler;
@@ -40,6 +41,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         Command::Ask(args) => ask::run(args, &context).await,
         Command::Market(args) => market::run(args, &context).await,
         Command::Offer(args) => offer::run(args, &context).await,
+        Command::Params(args) => params::run(args, &context).await,
         Command::Channel(args) => channel::run(args, &context).await,
         Command::Key(args) => key::run(args, &context).await,
         Command::Receipt(args) => receipt::run(args, &context).await,

@@ -162,10 +162,15 @@ impl BookParams {
         if self.owner_cap_bps == 0 { OWNER_CAP_BPS } else { self.owner_cap_bps }
     }
 
+    /// BU per pricing epoch that one AIC at stake answers for.
+    #[must_use]
+    pub fn units_per_aic(&self) -> u32 {
+        if self.units_per_aic == 0 { UNITS_PER_AIC } else { self.units_per_aic }
+    }
+
     /// The capacity in BU per pricing epoch that a stake answers for.
     pub fn units_of(&self, stake: u64) -> Result<u64> {
-        let units = if self.units_per_aic == 0 { UNITS_PER_AIC } else { self.units_per_aic };
-        let units = u128::from(stake) * u128::from(units) / u128::from(10u64.pow(u32::from(crate::constants::DECIMALS)));
+        let units = u128::from(stake) * u128::from(self.units_per_aic()) / u128::from(10u64.pow(u32::from(crate::constants::DECIMALS)));
         Ok(u64::try_from(units).map_err(|_| MarketError::Overflow)?)
     }
 }
