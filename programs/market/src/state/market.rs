@@ -9,6 +9,16 @@ use crate::{
     state::{BookParams, MarketParams},
 };
 
+/// Where the fields of the price lie in the account.
+const ID_OFFSET: usize = 8 + 1 + 1;
+const BASE_OFFSET: usize = ID_OFFSET + 4 + 2 + REGION_LEN;
+const NEXT_OFFSET: usize = BASE_OFFSET + 3 * 8 + 4 + 8 + 2 + 8 * TICKS + 8 + 32;
+const NEXT_EPOCH_OFFSET: usize = NEXT_OFFSET + 8;
+
+fn bytes_at<const N: usize>(data: &[u8], offset: usize) -> Option<[u8; N]> {
+    data.get(offset..)?.first_chunk().copied()
+}
+
 /// What clearing a book gave. Prices in nc per 1,000 BU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Roll {
@@ -80,6 +90,18 @@ impl Market {
     #[must_use]
     pub fn base_at(&self, pricing_epoch: u32) -> u64 {
         if self.next_epoch != 0 && pricing_epoch >= self.next_epoch { self.next_nc } else { self.base_nc }
+    }
+
+    /// The base price of a pricing epoch, read from the raw account; none when it is not market `id`.
+    #[must_use]
+    pub fn base_in(data: &[u8], id: u32, pricing_epoch: u32) -> Option<u64> {
+        let is_market = data.get(..8) == Some(Self::DISCRIMINATOR);
+        if !is_market || u32::from_le_bytes(bytes_at(data, ID_OFFSET)?) != id {
+            return None;
+        }
+        let next_epoch = u32::from_le_bytes(bytes_at(data, NEXT_EPOCH_OFFSET)?);
+        let offset = if next_epoch != 0 && pricing_epoch >= next_epoch { NEXT_OFFSET } else { BASE_OFFSET };
+        bytes_at(data, offset).map(u64::from_le_bytes)
     }
 
     /// Adds what a gateway observed in the pricing epoch before, in BU; `old` is what it had said in this one.
@@ -218,6 +240,24 @@ mod tests {
             owners: 5,
             _reserved: [0; 88],
         }
+    }
+
+    #[test]
+    fn the_price_read_from_the_raw_account_is_the_accounts() {
+        let mut market = market();
+        let mut bytes = Vec::new();
+        market.try_serialize(&mut bytes).unwrap();
+        assert_eq!(Market::base_in(&bytes, 1, 10), Some(11_025));
+        (market.next_nc, market.next_epoch) = (11_576, 11);
+        bytes.clear();
+        market.try_serialize(&mut bytes).unwrap();
+        for epoch in [10, 11, 12] {
+            assert_eq!(Market::base_in(&bytes, 1, epoch), Some(market.base_at(epoch)));
+        }
+        assert_eq!(Market::base_in(&bytes, 2, 10), None, "another market");
+        assert_eq!(Market::base_in(&bytes[..500], 1, 10), None, "half a market");
+        bytes[0] ^= 1;
+        assert_eq!(Market::base_in(&bytes, 1, 10), None, "another type");
     }
 
     /// The design's book: tick 2 400k, 4 300k, 5 500k, 8 900k, 12 700k.

@@ -33,14 +33,13 @@ pub struct RollContainer<'info> {
     #[account(mut)]
     pub payer: Signer<'info>,
     /// The configuration.
-    #[account(seeds = [seeds::CONFIG], bump = config.bump)]
     pub config: Box<Account<'info, MarketConfig>>,
     /// The container.
     pub container: Box<Account<'info, Container>>,
     /// The artifact of the stage.
     pub artifact: Box<Account<'info, Artifact>>,
-    /// The market of the stage.
-    pub market: Box<Account<'info, Market>>,
+    /// CHECK: the market of the stage, of which only the price is read; owner, type and number are checked with it.
+    pub market: UncheckedAccount<'info>,
     /// Party of the model's owner.
     pub vendor: Box<Account<'info, Party>>,
     /// Its ask for the artifact.
@@ -77,7 +76,7 @@ impl RollContainer<'_> {
         require!(self.container.state == ContainerState::Active, MarketError::ContainerRetired);
         let stage = self.container.stage(args.stage)?;
         require!(self.artifact.hash == stage.artifact, MarketError::WrongAccount);
-        require!(self.market.id == stage.market, MarketError::WrongAccount);
+        require_keys_eq!(*self.market.owner, crate::ID, ErrorCode::AccountOwnedByWrongProgram);
         payee(&self.vendor, &self.vendor_ask, self.artifact.vendor, Role::Vendor, &self.artifact.hash, params, now)?;
         match (self.artifact.oem(), &self.oem, &self.oem_ask) {
             (Some(owner), Some(party), Some(ask)) => {
@@ -90,15 +89,17 @@ impl RollContainer<'_> {
     }
 
     /// Base cost of every stage, in order.
-    fn base_costs(&self, others: &[AccountInfo<'_>], pricing_epoch: u32) -> Result<Vec<u64>> {
+    fn base_costs(&self, stage: u8, others: &[AccountInfo<'_>], pricing_epoch: u32) -> Result<Vec<u64>> {
+        let own = self.container.stage(stage)?.market;
+        let own_nc = market_base(&self.market, own, pricing_epoch).ok_or(MarketError::WrongAccount)?;
         let mut others = others.iter();
         let mut costs = Vec::with_capacity(MAX_STAGES);
         for stage in &self.container.stages {
-            let base_nc = if stage.market == self.market.id {
-                self.market.base_at(pricing_epoch)
+            let base_nc = if stage.market == own {
+                own_nc
             } else {
                 let account = others.next().ok_or(MarketError::WrongRemainingAccounts)?;
-                market_base(account, stage.market, pricing_epoch)?
+                market_base(account, stage.market, pricing_epoch).ok_or(MarketError::WrongRemainingAccounts)?
             };
             costs.push(base_cost(base_nc, stage.weight_bps).ok_or(MarketError::Overflow)?);
         }
@@ -147,19 +148,19 @@ fn payee(
     party.require_working(params, now)
 }
 
-/// The base price of a market that is handed in as a remaining account.
-fn market_base(account: &AccountInfo<'_>, id: u32, pricing_epoch: u32) -> Result<u64> {
-    require!(account.owner == &crate::ID, MarketError::WrongRemainingAccounts);
-    let data = account.try_borrow_data()?;
-    let market = Market::try_deserialize(&mut &data[..]).map_err(|_| MarketError::WrongRemainingAccounts)?;
-    require!(market.id == id, MarketError::WrongRemainingAccounts);
-    Ok(market.base_at(pricing_epoch))
+/// The base price of a market in a pricing epoch, if the account is that market. The book is not read: it is most of the
+/// account and nothing of the price.
+fn market_base(account: &AccountInfo<'_>, id: u32, pricing_epoch: u32) -> Option<u64> {
+    if account.owner != &crate::ID {
+        return None;
+    }
+    Market::base_in(&account.try_borrow_data().ok()?, id, pricing_epoch)
 }
 
 #[access_control(ctx.accounts.validate(&args))]
 pub(crate) fn handler<'info>(ctx: Context<'info, RollContainer<'info>>, args: RollContainerArgs) -> Result<()> {
     let accounts = &ctx.accounts;
-    let costs = accounts.base_costs(ctx.remaining_accounts, args.pricing_epoch)?;
+    let costs = accounts.base_costs(args.stage, ctx.remaining_accounts, args.pricing_epoch)?;
     let (base_nc, stack, bps) = accounts.price(&args, &costs)?;
     let account = accounts.snapshot.key();
     let container = accounts.container.id;

@@ -32,7 +32,6 @@ pub struct PostAsk<'info> {
     /// Who asks.
     pub owner: Signer<'info>,
     /// The configuration.
-    #[account(seeds = [seeds::CONFIG], bump = config.bump)]
     pub config: Box<Account<'info, MarketConfig>>,
     /// The owner's party in the role.
     #[account(
@@ -58,7 +57,7 @@ pub struct PostAsk<'info> {
 }
 
 impl PostAsk<'_> {
-    /// Configuration and party's owner are checked by attributes; here the standing of the party, and that the
+    /// The configuration is the one account of its type, the party's owner is checked by attributes; here the standing of the party, and that the
     /// owner holds the role for the subject.
     pub(crate) fn validate(&self, args: &PostAskArgs) -> Result<()> {
         self.config.require_running(pause::BIDS)?;
