@@ -52,11 +52,7 @@ pub fn slash(slash: &Slash) -> Instruction {
             program: ID,
         },
         &data::Slash {
-            args: SlashArgs {
-                offence: slash.offence,
-                restitution_aic: slash.restitution_aic,
-                epoch: slash.epoch,
-            },
+            args: SlashArgs { offence: slash.offence, restitution_aic: slash.restitution_aic, epoch: slash.epoch },
         },
     )
 }
@@ -171,11 +167,7 @@ pub fn apply_params(rent_payer: Pubkey) -> Instruction {
 }
 
 pub fn roll_minima() -> Instruction {
-    instruction(
-        ID,
-        &accounts::RollMinima { config: config(), rate: coin::seeds::find_rate().0 },
-        &data::RollMinima {},
-    )
+    instruction(ID, &accounts::RollMinima { config: config(), rate: coin::seeds::find_rate().0 }, &data::RollMinima {})
 }
 
 pub fn close_node(worker: Pubkey, rent_payer: Pubkey) -> Instruction {

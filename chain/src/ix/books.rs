@@ -63,8 +63,7 @@ pub fn close_seat(market: &Pubkey, owner: &Pubkey, rent_payer: Pubkey) -> Instru
 
 /// Takes another tier. Signed by the provider.
 pub fn set_tier(owner: Pubkey, tier: Tier) -> Instruction {
-    let accounts =
-        accounts::SetTier { owner, config: config(), party: seeds::find_party(&owner, Role::Provider).0 };
+    let accounts = accounts::SetTier { owner, config: config(), party: seeds::find_party(&owner, Role::Provider).0 };
     build(ID, &accounts, &instruction::SetTier { args: SetTierArgs { tier } })
 }
 
@@ -100,8 +99,7 @@ pub fn register_det_class(payer: Pubkey, authority: Pubkey, id: u16, hash: [u8; 
 
 /// Changes how outputs of a determinism class are compared. Signed by the params authority.
 pub fn tune_det_class(authority: Pubkey, id: u16, rule: DetRule) -> Instruction {
-    let accounts =
-        accounts::TuneDetClass { authority, config: config(), det_class: seeds::find_det_class(id).0 };
+    let accounts = accounts::TuneDetClass { authority, config: config(), det_class: seeds::find_det_class(id).0 };
     build(ID, &accounts, &instruction::TuneDetClass { args: TuneDetClassArgs { rule } })
 }
 

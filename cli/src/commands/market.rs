@@ -14,7 +14,7 @@ use waybill_chain::{
         state::{BookParams, Market, MarketConfig, Node, Offer, Party, Role, Seat},
     },
 };
-use waybill_mechanism::{amount, clearing};
+use waybill_mechanism::clearing;
 
 #[derive(Debug, Args)]
 #[command(
@@ -137,9 +137,7 @@ async fn config(chain: &Chain) -> anyhow::Result<MarketConfig> {
 }
 
 async fn market_of(chain: &Chain, id: u32) -> anyhow::Result<Market> {
-    Ok(chain
-        .expect("market", &market::seeds::find_market(id).0, "`waybill market list` shows all")
-        .await?)
+    Ok(chain.expect("market", &market::seeds::find_market(id).0, "`waybill market list` shows all").await?)
 }
 
 async fn list(context: &Context) -> anyhow::Result<()> {
@@ -165,10 +163,7 @@ fn table(lines: &[MarketLine]) -> String {
             line.owners.to_string(),
         ]
     });
-    output::table(
-        &["market", "region", "class", "nc/1,000", "next", "demand", "reported", "capacity", "owners"],
-        rows,
-    )
+    output::table(&["market", "region", "class", "nc/1,000", "next", "demand", "reported", "capacity", "owners"], rows)
 }
 
 async fn show(id: u32, context: &Context) -> anyhow::Result<()> {
@@ -196,13 +191,8 @@ async fn show(id: u32, context: &Context) -> anyhow::Result<()> {
 fn book(market: &Market, params: &BookParams, pricing_epoch: u32) -> anyhow::Result<Book> {
     let prices = clearing::ticks(market.tick0_nc, TICKS, market.tick_ratio_bps)
         .with_context(|| format!("market {} has no tick prices", market.id))?;
-    let cleared = clearing::clear(
-        market.tick0_nc,
-        market.tick_ratio_bps,
-        &market.cap,
-        market.demand,
-        params.headroom_bps(),
-    )?;
+    let cleared =
+        clearing::clear(market.tick0_nc, market.tick_ratio_bps, &market.cap, market.demand, params.headroom_bps())?;
     let marginal = cleared.map(|cleared| cleared.index);
     let mut supply = 0u64;
     let mut ticks = Vec::new();
@@ -220,7 +210,11 @@ async fn roll(id: u32, context: &Context) -> anyhow::Result<()> {
     let pricing_epoch = lookup::pricing_epoch(&context.chain).await?;
     let before = market_of(&context.chain, id).await?;
     if before.next_epoch > pricing_epoch {
-        anyhow::bail!("market {id} is already cleared for pricing epoch {}: its base is {}", before.next_epoch, before.next_nc);
+        anyhow::bail!(
+            "market {id} is already cleared for pricing epoch {}: its base is {}",
+            before.next_epoch,
+            before.next_nc
+        );
     }
     let signature = context.chain.send(&wallet, &[], &[ix::books::roll_market(id)]).await?;
     let after = market_of(&context.chain, id).await?;
@@ -252,8 +246,7 @@ async fn tidy(dry_run: bool, context: &Context) -> anyhow::Result<()> {
     let offers: Vec<(Pubkey, Offer)> = chain.all(&market::ID).await?;
     for (_, offer) in &offers {
         let node: Option<Node> = chain.account(&market::seeds::find_node(&offer.worker).0).await?;
-        let party: Option<Party> =
-            chain.account(&market::seeds::find_party(&offer.owner, Role::Provider).0).await?;
+        let party: Option<Party> = chain.account(&market::seeds::find_party(&offer.owner, Role::Provider).0).await?;
         // An offer of a network before owners were recorded has none; only its operator can take it out.
         let Some(party) = party else { continue };
         let live = node.is_some_and(|node| node.operator == offer.owner && node.require_live(now).is_ok());
@@ -277,7 +270,10 @@ async fn tidy(dry_run: bool, context: &Context) -> anyhow::Result<()> {
             return "every offer can be served, and no seat is empty".to_owned();
         }
         let rows = |what: &'static str, entries: &[(u32, String)]| {
-            entries.iter().map(|(market, key)| vec![what.to_owned(), market.to_string(), key.clone()]).collect::<Vec<_>>()
+            entries
+                .iter()
+                .map(|(market, key)| vec![what.to_owned(), market.to_string(), key.clone()])
+                .collect::<Vec<_>>()
         };
         let all = rows("offer", &done.offers).into_iter().chain(rows("seat", &done.seats));
         let head = if done.dry_run { "would go" } else { "gone" };
@@ -320,7 +316,10 @@ mod tests {
             market.cap[tick] = capacity;
         }
         let shown = book(&market, &BookParams::default(), 10).unwrap();
-        assert_eq!((shown.market.base_nc, shown.market.next_nc, shown.market.observed), (12_154, Some(12_761), Some(3)));
+        assert_eq!(
+            (shown.market.base_nc, shown.market.next_nc, shown.market.observed),
+            (12_154, Some(12_761), Some(3))
+        );
         let clears: Vec<_> = shown.ticks.iter().filter(|tick| tick.marginal).map(|tick| (tick.tick, tick.nc)).collect();
         assert_eq!((clears, shown.ticks.len(), shown.thin), (vec![(4, 12_154)], 5, false));
         let later = MarketLine::of(&market, 11);

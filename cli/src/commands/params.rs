@@ -226,7 +226,8 @@ mod tests {
         let mut changed = tunables();
         set(&mut changed, "min_stake_usd.provider", "2.5").unwrap();
         assert_eq!(changed.min_stake_nc[usize::from(Role::Provider as u8)], 2_500_000_000);
-        for (name, value) in [("epoch_s", "60"), ("fee_bps", "70000"), ("min_stake_aic.nobody", "1"), ("fee_bps", "-1")] {
+        for (name, value) in [("epoch_s", "60"), ("fee_bps", "70000"), ("min_stake_aic.nobody", "1"), ("fee_bps", "-1")]
+        {
             assert!(set(&mut changed, name, value).is_err(), "{name}={value}");
         }
     }

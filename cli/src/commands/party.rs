@@ -103,13 +103,7 @@ impl PartyLine {
                 (_, Some(until), _) => format!("jailed until {until}"),
                 (.., tier) => tier.unwrap_or_default().to_owned(),
             };
-            vec![
-                line.role.to_owned(),
-                line.owner.clone(),
-                output::aic(line.stake),
-                output::aic(line.unbonding),
-                state,
-            ]
+            vec![line.role.to_owned(), line.owner.clone(), output::aic(line.stake), output::aic(line.unbonding), state]
         });
         output::table(&["role", "owner", "stake, AIC", "unbonding, AIC", ""], rows)
     }

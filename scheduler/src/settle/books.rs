@@ -70,9 +70,11 @@ impl Settler {
             .models
             .values()
             .flat_map(|model| {
-                model.stages.iter().enumerate().filter_map(|(index, stage)| {
-                    Some(((model.container, u8::try_from(index).ok()?), stage.market))
-                })
+                model
+                    .stages
+                    .iter()
+                    .enumerate()
+                    .filter_map(|(index, stage)| Some(((model.container, u8::try_from(index).ok()?), stage.market)))
             })
             .collect();
         let mut units = BTreeMap::new();

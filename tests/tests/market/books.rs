@@ -176,7 +176,11 @@ fn a_gateway_reports_once_per_day_what_its_stake_answers_for() {
             ),
             ErrorCode::ConstraintSeeds.into(),
         ),
-        ("a market of another program", swap(good.clone(), market, forged), ErrorCode::AccountOwnedByWrongProgram.into()),
+        (
+            "a market of another program",
+            swap(good.clone(), market, forged),
+            ErrorCode::AccountOwnedByWrongProgram.into(),
+        ),
         (
             "a party in place of the market",
             swap(good.clone(), market, seeds::find_party(&provider.pubkey(), Role::Provider).0),
@@ -260,11 +264,7 @@ fn an_owner_offers_what_its_stake_answers_for_and_at_most_a_quarter_of_the_book(
     }
     assert_eq!((seat(world).capacity, world.read::<Party>(&party).offered, book(world).owners), (0, 0, 2));
     let other = seeds::find_seat(&market, &owners[1].0.pubkey()).0;
-    let wrong = swap(
-        post(world, (operator, first), 2, 1),
-        seeds::find_seat(&market, &operator.pubkey()).0,
-        other,
-    );
+    let wrong = swap(post(world, (operator, first), 2, 1), seeds::find_seat(&market, &operator.pubkey()).0, other);
     assert_refused(world.send(&[wrong], &[operator]), ErrorCode::ConstraintSeeds);
 }
 

@@ -7,7 +7,7 @@ use market::{
     error::MarketError,
     events::{MinimaConverted, ParamsApplied, ParamsProposed, TierSet},
     seeds,
-    state::{BookParams, MarketConfig, PendingParams, Party, Role, Tier, Tunables},
+    state::{BookParams, MarketConfig, Party, PendingParams, Role, Tier, Tunables},
 };
 use solana_signer::Signer;
 use waybill_tests::{
@@ -40,9 +40,7 @@ fn s25_parameters_apply_two_epochs_after_their_proposal_whole_and_by_anyones_han
     new.params.fee_bps = 250;
     new.book = BookParams { alpha_bps: 1_000, headroom_bps: 3_000, owner_cap_bps: 2_000, units_per_aic: 5 };
     let now = epoch(&world);
-    let propose = |tunables: &Tunables, epoch| {
-        ix_stake::propose_params(payer, admin.pubkey(), tunables.clone(), epoch)
-    };
+    let propose = |tunables: &Tunables, epoch| ix_stake::propose_params(payer, admin.pubkey(), tunables.clone(), epoch);
     assert_refused(world.send(&[propose(&new, now + 1)], &[&admin]), MarketError::TooEarly);
     let sent = world.measure("market::propose_params", "first", propose(&new, now + 2), &[&admin]);
     let [event] = sent.log_events::<ParamsProposed>().try_into().ok().unwrap();

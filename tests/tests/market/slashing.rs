@@ -171,12 +171,8 @@ fn a_second_bad_output_bans_and_a_missed_appearance_jails_for_a_day() {
     let worker = key("worker");
     let register = |world: &World| {
         let expires = world.now() + DAY;
-        let args = market::instructions::RegisterNodeArgs {
-            region: waybill_tests::REGION,
-            class: 7,
-            det_class: 1,
-            expires,
-        };
+        let args =
+            market::instructions::RegisterNodeArgs { region: waybill_tests::REGION, class: 7, det_class: 1, expires };
         market_ix::register_node(world.payer.pubkey(), owner.pubkey(), worker.pubkey(), args)
     };
     let top_up = |court: &mut Court| {
@@ -270,7 +266,11 @@ fn s02_s04_s05_a_slash_checks_every_account_it_is_given() {
             ErrorCode::ConstraintDuplicateMutableAccount.into(),
         ),
         ("a party that is not writable", read_only(good.clone(), court.party), ErrorCode::ConstraintMut.into()),
-        ("a mint that is not writable", read_only(good.clone(), coin::seeds::find_mint().0), ErrorCode::ConstraintMut.into()),
+        (
+            "a mint that is not writable",
+            read_only(good.clone(), coin::seeds::find_mint().0),
+            ErrorCode::ConstraintMut.into(),
+        ),
         (
             "the system program for the token program",
             swap(good.clone(), spl_token::ID, anchor_lang::system_program::ID),

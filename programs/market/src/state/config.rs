@@ -170,11 +170,11 @@ impl BookParams {
 
     /// The capacity in BU per pricing epoch that a stake answers for.
     pub fn units_of(&self, stake: u64) -> Result<u64> {
-        let units = u128::from(stake) * u128::from(self.units_per_aic()) / u128::from(10u64.pow(u32::from(crate::constants::DECIMALS)));
+        let units = u128::from(stake) * u128::from(self.units_per_aic())
+            / u128::from(10u64.pow(u32::from(crate::constants::DECIMALS)));
         Ok(u64::try_from(units).map_err(|_| MarketError::Overflow)?)
     }
 }
-
 
 /// PDA `["cfg"]`, one per deployment.
 #[account]

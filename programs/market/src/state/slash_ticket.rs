@@ -4,11 +4,7 @@
 use anchor_lang::prelude::*;
 use waybill_mechanism::slash::{penalty, room};
 
-use crate::{
-    constants::TICKET_S,
-    error::MarketError,
-    state::Offence,
-};
+use crate::{constants::TICKET_S, error::MarketError, state::Offence};
 
 /// PDA `["tick", party, epoch u32]`.
 #[account]
