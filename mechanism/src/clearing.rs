@@ -86,12 +86,16 @@ pub fn clear(
     headroom_bps: u16,
 ) -> Result<Option<Clearing>, AmountError> {
     let quantity = quantity(demand, headroom_bps)?;
+    // The tick where it clears is found first: the loop over the prices, all of which must fit, then only notes one.
     let mut supply = 0u128;
+    let index = capacity.iter().position(|cap| {
+        supply += u128::from(*cap);
+        supply > quantity
+    });
     let mut marginal = None;
-    for_each_tick(p0, capacity.len(), ratio_bps, |index, price_nc| {
-        supply += capacity.get(index).copied().map_or(0, u128::from);
-        if marginal.is_none() && supply > quantity {
-            marginal = Some(Clearing { index, price_nc });
+    for_each_tick(p0, capacity.len(), ratio_bps, |tick, price_nc| {
+        if Some(tick) == index {
+            marginal = Some(Clearing { index: tick, price_nc });
         }
     })?;
     Ok(marginal)

@@ -234,7 +234,7 @@ fn s02_s04_s05_a_slash_checks_every_account_it_is_given() {
     let fake_config = court.world.forge(&seeds::find_config().0, None);
     let epoch = court.epoch();
     let ticket = seeds::find_ticket(&court.party, epoch).0;
-    let cases: [(&str, _, u32); 13] = [
+    let cases: [(&str, _, u32); 14] = [
         (
             "another configuration",
             swap(good.clone(), seeds::find_config().0, fake_config),
@@ -263,7 +263,12 @@ fn s02_s04_s05_a_slash_checks_every_account_it_is_given() {
         (
             "a reporter that is the stake",
             swap(good.clone(), court.reporter, court.vault),
-            ErrorCode::ConstraintDuplicateMutableAccount.into(),
+            MarketError::SlashedToItself.into(),
+        ),
+        (
+            "a harmed party that is the stake",
+            swap(good.clone(), court.harmed, court.vault),
+            MarketError::SlashedToItself.into(),
         ),
         ("a party that is not writable", read_only(good.clone(), court.party), ErrorCode::ConstraintMut.into()),
         (

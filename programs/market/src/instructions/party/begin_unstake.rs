@@ -22,8 +22,7 @@ pub struct BeginUnstakeArgs {
 pub struct BeginUnstake<'info> {
     /// The owner of the party.
     pub owner: Signer<'info>,
-    /// The configuration.
-    #[account(seeds = [seeds::CONFIG], bump = config.bump)]
+    /// The configuration, the one account of its type.
     pub config: Box<Account<'info, MarketConfig>>,
     /// The party.
     #[account(
