@@ -64,6 +64,7 @@ pub fn direct_job(prompt: &str, max_tokens: u32) -> Job {
         deadline_ms: 60_000,
         flags: flags::DELEGATED.into(),
         input: Some(input),
+        slot: Default::default(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What services watch of the chain: models with their frozen prices, worker keys, the channels of one gateway, the rate
 //! and the windows. Polled into one immutable view, so that readers never wait and never see half an update.
 
-use crate::{Chain, ChainError};
+use crate::{Chain, ChainError, Placement, Promotion};
 use anchor_lang::prelude::Pubkey;
 use arc_swap::ArcSwapOption;
 use coin::state::Rate;
@@ -37,6 +37,8 @@ pub struct View {
     pub nodes: HashMap<Pubkey, NodeEntry>,
     /// Channels of the watched gateway, by address.
     pub channels: HashMap<Pubkey, Channel>,
+    /// Slot auctions and the campaigns in them.
+    pub promotion: Promotion,
 }
 
 /// A container as a consumer sees it.
@@ -96,6 +98,11 @@ impl View {
 
     pub fn pricing_epoch(&self) -> u32 {
         pricing_epoch(self.epoch())
+    }
+
+    /// Today's promotion slots that can be shown.
+    pub fn placements(&self) -> Vec<Placement> {
+        self.promotion.placements(self.pricing_epoch(), self.rate)
     }
 }
 
@@ -174,6 +181,7 @@ impl Catalogue {
             settle,
             rate: rate.rate,
             channels,
+            promotion: Promotion::read(chain).await?,
         })
     }
 

@@ -1,11 +1,14 @@
 //! Business actions that services record in the outbox. An intent names what has to happen; the instructions are built
 //! from the chain's state when it is signed.
 
-use crate::{Chain, ChainError, ix};
-use anchor_lang::{prelude::Pubkey, solana_program::instruction::Instruction};
-use market::state::{Node, Party, Role, SplitSnapshot};
+use crate::{Chain, ChainError, ix, promotion};
+use anchor_lang::{AnchorDeserialize, prelude::Pubkey, solana_program::instruction::Instruction};
+use market::state::{Node, Party, Role, SlotAuction, SplitSnapshot};
 use serde::{Deserialize, Serialize};
-use settlement::{instructions::PostBatchArgs, state::Batch};
+use settlement::{
+    instructions::{PostBatchArgs, ProveEventArgs},
+    state::{Batch, PromoEvent},
+};
 use waybill_mechanism::{
     amount::pricing_epoch,
     message::{Line, NO_REFERRER},
@@ -61,6 +64,34 @@ pub enum Intent {
     RollMinima {
         pricing_epoch: u32,
     },
+    /// Sell the promotion slots of a market and day.
+    RollSlots {
+        market: u32,
+        day: u32,
+    },
+    /// Show a sponsored receipt to be a campaign's event; `args` are the instruction's, encoded.
+    ProveEvent {
+        batch: [u8; 32],
+        channel: [u8; 32],
+        consumer: [u8; 32],
+        campaign: [u8; 32],
+        auction: [u8; 32],
+        #[serde(with = "hex::serde")]
+        args: Vec<u8>,
+    },
+    /// Let a campaign pay for a proven event.
+    SettlePromo {
+        event: [u8; 32],
+    },
+    /// Free the rent of an event whose campaign is gone.
+    CloseEvent {
+        event: [u8; 32],
+    },
+    /// Free the rent of an auction that can no longer be charged.
+    CloseSlotAuction {
+        market: u32,
+        day: u32,
+    },
     /// Report the same rate again and fix it for the rate epoch.
     RollRate {
         rate: u64,
@@ -95,6 +126,11 @@ impl Intent {
             Self::ObserveDemand { .. } => "observe_demand",
             Self::RollMarket { .. } => "roll_market",
             Self::RollMinima { .. } => "roll_minima",
+            Self::RollSlots { .. } => "roll_slots",
+            Self::ProveEvent { .. } => "prove_event",
+            Self::SettlePromo { .. } => "settle_promo",
+            Self::CloseEvent { .. } => "close_event",
+            Self::CloseSlotAuction { .. } => "close_slot_auction",
             Self::RollRate { .. } => "roll_rate",
         }
     }
@@ -140,6 +176,25 @@ impl Intent {
             }
             Self::RollMarket { market, .. } => vec![ix::books::roll_market(*market)],
             Self::RollMinima { .. } => vec![ix::books::roll_minima()],
+            Self::RollSlots { market, day } => vec![ix::promo::roll_slots(*market, *day)],
+            Self::ProveEvent { batch, channel, consumer, campaign, auction, args } => {
+                let [batch, channel, consumer, campaign, auction] =
+                    [batch, channel, consumer, campaign, auction].map(|key| Pubkey::new_from_array(*key));
+                let keys = ix::promo::EventKeys { batch, channel, consumer, campaign, auction };
+                let args = ProveEventArgs::try_from_slice(args).map_err(|e| ChainError::Build(e.to_string()))?;
+                vec![ix::promo::prove_event(gateway, &keys, args)]
+            }
+            Self::SettlePromo { event } => promotion::settle(chain, &gateway, &Pubkey::new_from_array(*event)).await?,
+            Self::CloseEvent { event } => {
+                let address = Pubkey::new_from_array(*event);
+                let event: PromoEvent = chain.expect("promotion event", &address, "it is closed already").await?;
+                vec![ix::promo::close_event(&event)]
+            }
+            Self::CloseSlotAuction { market, day } => {
+                let address = ix::promo::auction(*market, *day);
+                let auction: SlotAuction = chain.expect("slot auction", &address, "it is closed already").await?;
+                vec![ix::promo::close_slot_auction(*market, *day, auction.rent_payer)]
+            }
             Self::RollRate { rate, .. } => vec![ix::coin::submit_rate(gateway, *rate), ix::coin::roll_rate()],
         })
     }

@@ -8,10 +8,12 @@ pub mod indexer;
 pub mod intent;
 pub mod ix;
 pub mod outbox;
+pub mod promotion;
 
 pub use catalogue::{Catalogue, View};
 pub use client::{Chain, SignedTransaction, TransactionState};
 pub use error::ChainError;
 pub use intent::Intent;
 pub use outbox::Outbox;
+pub use promotion::{Placement, Promotion};
 pub use {coin, market, settlement};

@@ -67,6 +67,8 @@ pub enum Command {
     Params(commands::params::ParamsArgs),
     /// Offer a worker's capacity
     Offer(commands::offer::OfferArgs),
+    /// Promote a container: campaigns, bids for slots, what they spent
+    Promote(commands::promote::PromoteArgs),
     /// Open, fund and close a prepaid channel
     Channel(commands::channel::ChannelArgs),
     /// Create, list and revoke API keys

@@ -4,9 +4,10 @@ use crate::auth::{self, Caller};
 use crate::chat::{Answer, ChatRequest};
 use crate::embeddings::{self, EmbeddingsRequest};
 use crate::error::{ApiError, Kind};
-use crate::market::{Model, ModelKind};
+use crate::market::{Model, ModelKind, Placement};
 use crate::paid::{self, Call, Running, Settled, Unsettled};
 use crate::pieces::{Output, Rows, Text, usage};
+use crate::promo::{self, Label};
 use crate::state::{App, Phase};
 use crate::{body, middleware, stream, telemetry};
 use axum::body::Body;
@@ -145,9 +146,13 @@ struct ModelTerms {
     price_nc: Option<u64>,
     next_price_nc: Option<u64>,
     regions: Vec<String>,
+    /// The promotion slot it holds now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sponsored: Option<Label>,
 }
 
-fn model_object(model: &Model, regions: Vec<String>) -> ModelObject<'_> {
+fn model_object<'a>(model: &'a Model, regions: Vec<String>, placements: &[Placement]) -> ModelObject<'a> {
+    let held = placements.iter().find(|placement| placement.container == model.container);
     ModelObject {
         id: &model.name,
         object: "model",
@@ -161,6 +166,7 @@ fn model_object(model: &Model, regions: Vec<String>) -> ModelObject<'_> {
             price_nc: model.quote.map(|quote| quote.per_1k),
             next_price_nc: model.quote.and_then(|quote| quote.next_per_1k),
             regions,
+            sponsored: held.map(Label::from),
         },
     }
 }
@@ -180,14 +186,18 @@ async fn regions(app: &App) -> impl Fn(&ArtifactId) -> Vec<String> + use<> {
 async fn list_models(State(app): State<Arc<App>>) -> Response {
     let regions = regions(&app).await;
     let models = app.market.models();
-    let data: Vec<ModelObject<'_>> = models.iter().map(|model| model_object(model, regions(&model.artifact))).collect();
-    Json(json!({"object": "list", "data": data})).into_response()
+    let placements = app.market.placements();
+    let data: Vec<ModelObject<'_>> =
+        models.iter().map(|model| model_object(model, regions(&model.artifact), &placements)).collect();
+    // Beside the list, never in its order.
+    let sponsored = promo::shown(&models, &placements);
+    Json(json!({"object": "list", "data": data, "sponsored": sponsored})).into_response()
 }
 
 async fn show_model(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, ApiError> {
     let regions = regions(&app).await;
     let model = find_model(&app, &id)?;
-    Ok(Json(model_object(&model, regions(&model.artifact))).into_response())
+    Ok(Json(model_object(&model, regions(&model.artifact), &app.market.placements())).into_response())
 }
 
 /// A model by its name, or by `name@digest`, which must be the digest it has now.
@@ -203,6 +213,15 @@ fn find_model(app: &App, id: &str) -> Result<Model, ApiError> {
             )
         },
     )
+}
+
+/// The model of a request and, when the request opts in, the promotion slot it goes through: that of the model it
+/// names, or of the best slot's model when it lets the gateway choose.
+fn find_placed(app: &App, id: &str, opts_in: bool) -> Result<(Model, Option<Placement>), ApiError> {
+    let chosen = if opts_in { promo::chosen(app.market.as_ref(), id) } else { None };
+    let model = chosen.map_or_else(|| find_model(app, id), Ok)?;
+    let placement = if opts_in { promo::placement(app.market.as_ref(), &model) } else { None };
+    Ok((model, placement))
 }
 
 fn require_kind(model: &Model, kind: ModelKind, route: &str) -> Result<(), ApiError> {
@@ -223,7 +242,7 @@ async fn chat(
     let bytes = body::read(request, app.config.limits.body_bytes, app.config.times.read_body).await?;
     let parsed = ChatRequest::parse(&bytes)?;
     drop(bytes);
-    let model = find_model(&app, &parsed.model)?;
+    let (model, placement) = find_placed(&app, &parsed.model, parsed.sponsored)?;
     require_kind(&model, ModelKind::Chat, "/v1/chat/completions")?;
     let (streamed, include_usage, wish) = (parsed.stream, parsed.include_usage, parsed.wish.clone());
     let (chat, max_units_in) = parsed.bound(&model)?;
@@ -232,6 +251,7 @@ async fn chat(
         created: app.market.now_ms() / 1000,
         model: model.name.clone(),
         fingerprint: format!("fp_{}", &model.artifact.to_string()[..12]),
+        sponsored: placement.as_ref().map(Label::from),
     };
     let call = Call {
         request_id,
@@ -240,6 +260,7 @@ async fn chat(
         max_units_out: chat.max_tokens,
         input: Input { kind: Some(InputKind::Chat(chat)) },
         wish,
+        placement,
         streamed,
         first_event: app.config.times.chat_first_event,
         arrived,
@@ -278,7 +299,7 @@ async fn embed(
     let bytes = body::read(request, app.config.limits.body_bytes, app.config.times.read_body).await?;
     let parsed = EmbeddingsRequest::parse(&bytes)?;
     drop(bytes);
-    let model = find_model(&app, &parsed.model)?;
+    let (model, placement) = find_placed(&app, &parsed.model, parsed.sponsored)?;
     require_kind(&model, ModelKind::Embedding, "/v1/embeddings")?;
     let (encoding, wish) = (parsed.encoding, parsed.wish.clone());
     let (embed, max_units_in) = parsed.bound(&model);
@@ -290,12 +311,15 @@ async fn embed(
         max_units_out: 0,
         input: Input { kind: Some(InputKind::Embed(embed)) },
         wish,
+        placement,
         streamed: false,
         first_event: app.config.times.embeddings_first_event,
         arrived,
     };
     let (headers, rows, _, settled) = whole(&app, &caller, call, || Rows::new(items)).await?;
-    let body = embeddings::render(&name, rows.values(), rows.dims(), encoding, settled.receipt.units_in);
+    let sponsored = placement.as_ref().map(Label::from);
+    let units_in = settled.receipt.units_in;
+    let body = embeddings::render(&name, rows.values(), rows.dims(), encoding, units_in, sponsored.as_ref());
     Ok((headers, json_body(body)).into_response())
 }
 
@@ -351,5 +375,8 @@ fn paid_headers(running: &Running) -> HeaderMap {
     put("x-waybill-region", running.region.clone());
     put("x-waybill-model-digest", running.model.artifact.to_string());
     put("x-waybill-attempts", running.attempts.to_string());
+    if let Some(placement) = &running.placement {
+        put("x-waybill-sponsored", Label::from(placement).header());
+    }
     headers
 }

@@ -1,6 +1,6 @@
 //! The chain's catalogue as the gateway's [`Market`].
 
-use crate::market::{ChannelView, Grant, Market, Model, ModelKind, Network, Node, Quote};
+use crate::market::{ChannelView, Grant, Market, Model, ModelKind, Network, Node, Placement, Quote};
 use anchor_lang::prelude::Pubkey;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -40,6 +40,17 @@ impl Market for ChainMarket {
         let mut models: Vec<Model> = view.models.values().filter_map(|model| sold(&view, model)).collect();
         models.sort_by(|a, b| a.name.cmp(&b.name));
         models
+    }
+
+    fn placements(&self) -> Vec<Placement> {
+        let Some(view) = self.catalogue.view() else { return Vec::new() };
+        let placed = view.placements().into_iter().map(|placement| Placement {
+            position: placement.position,
+            payer: WalletId(placement.payer.to_bytes()),
+            container: ContainerId(placement.container),
+            auction: WalletId(placement.auction.to_bytes()),
+        });
+        placed.collect()
     }
 
     fn channel(&self, id: &ChannelId) -> Option<ChannelView> {

@@ -3,6 +3,7 @@
 use crate::error::{ApiError, Kind};
 use crate::json::{self, ListError, Object, Rule, Schema};
 use crate::market::Model;
+use crate::promo::Label;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use waybill_protocol::RouteWish;
@@ -90,6 +91,8 @@ pub struct ChatRequest {
     pub stream: bool,
     pub include_usage: bool,
     pub wish: RouteWish,
+    /// The request may go through a promotion slot.
+    pub sponsored: bool,
     max_tokens: Option<u32>,
     /// Complete but for `max_tokens`.
     chat: Chat,
@@ -124,7 +127,8 @@ impl ChatRequest {
             presence_penalty: object.float("presence_penalty", -2.0..=2.0)?.unwrap_or(0.0),
         };
         let max_tokens = max_tokens.and_then(|tokens| u32::try_from(tokens).ok());
-        Ok(Self { model, stream, include_usage, wish: route_wish(&object)?, max_tokens, chat })
+        let (wish, sponsored) = route(&object)?;
+        Ok(Self { model, stream, include_usage, wish, sponsored, max_tokens, chat })
     }
 
     /// The worker's input, and the most tokens the prompt can have: a tokenizer over bytes makes at most one per byte.
@@ -153,11 +157,13 @@ pub(crate) fn model_name(object: &Object<'_>) -> Result<String, ApiError> {
     }
 }
 
-/// The request's routing wishes.
-pub(crate) fn route_wish(object: &Object<'_>) -> Result<RouteWish, ApiError> {
-    let Some(raw) = object.get("route") else { return Ok(RouteWish::default()) };
-    serde_json::from_str(raw.get())
-        .map_err(|e| ApiError::of(Kind::InvalidValue, "route", format!("Invalid 'route': {e}.")))
+/// The request's routing wishes, and whether it may go through a promotion slot, which no scheduler needs to know.
+pub(crate) fn route(object: &Object<'_>) -> Result<(RouteWish, bool), ApiError> {
+    let Some(raw) = object.get("route") else { return Ok((RouteWish::default(), false)) };
+    let invalid = |e: serde_json::Error| ApiError::of(Kind::InvalidValue, "route", format!("Invalid 'route': {e}."));
+    let mut wishes: serde_json::Map<String, serde_json::Value> = serde_json::from_str(raw.get()).map_err(invalid)?;
+    let sponsored = wishes.remove("sponsored").map_or(Ok(false), serde_json::from_value).map_err(invalid)?;
+    Ok((serde_json::from_value(wishes.into()).map_err(invalid)?, sponsored))
 }
 
 fn messages(object: &Object<'_>) -> Result<Vec<Turn>, ApiError> {
@@ -274,6 +280,8 @@ pub struct Answer {
     pub model: String,
     /// Digest of the weights, shortened: changes when the answer's distribution may.
     pub fingerprint: String,
+    /// Present when a promotion slot brought the request here.
+    pub sponsored: Option<Label>,
 }
 
 #[derive(Serialize)]
@@ -285,6 +293,8 @@ struct Completion<'a> {
     system_fingerprint: &'a str,
     choices: [Choice<'a>; 1],
     usage: Usage,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sponsored: Option<&'a Label>,
 }
 
 #[derive(Serialize)]
@@ -313,6 +323,8 @@ struct Chunk<'a> {
     /// Absent unless asked for; then null in all chunks but the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     usage: Option<Option<Usage>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sponsored: Option<&'a Label>,
 }
 
 #[derive(Serialize)]
@@ -355,6 +367,7 @@ impl Answer {
             system_fingerprint: &self.fingerprint,
             choices: [choice],
             usage,
+            sponsored: self.sponsored.as_ref(),
         })
     }
 
@@ -384,6 +397,7 @@ impl Answer {
             system_fingerprint: &self.fingerprint,
             choices,
             usage,
+            sponsored: self.sponsored.as_ref(),
         })
     }
 }

@@ -1,9 +1,10 @@
 //! `POST /v1/embeddings`: the request's meaning and its answer.
 
-use crate::chat::{model_name, route_wish, to_json};
+use crate::chat::{model_name, route, to_json};
 use crate::error::{ApiError, Kind};
 use crate::json::{self, Object, Rule, Schema};
 use crate::market::Model;
+use crate::promo::Label;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -40,6 +41,8 @@ pub struct EmbeddingsRequest {
     pub model: String,
     pub encoding: Encoding,
     pub wish: RouteWish,
+    /// The request may go through a promotion slot.
+    pub sponsored: bool,
     embed: Embed,
 }
 
@@ -59,7 +62,8 @@ impl EmbeddingsRequest {
             }
         };
         let items = items(object.require("input")?)?;
-        Ok(Self { model, encoding, wish: route_wish(&object)?, embed: Embed { items } })
+        let (wish, sponsored) = route(&object)?;
+        Ok(Self { model, encoding, wish, sponsored, embed: Embed { items } })
     }
 
     /// The worker's input, and the most tokens it can have.
@@ -107,6 +111,8 @@ struct List<'a> {
     data: Vec<Embedding>,
     model: &'a str,
     usage: EmbeddingUsage,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sponsored: Option<&'a Label>,
 }
 
 #[derive(Serialize)]
@@ -130,7 +136,14 @@ struct EmbeddingUsage {
 }
 
 /// The answer's JSON; `rows` holds `dims` f32 little-endian per row.
-pub fn render(model: &str, rows: &[u8], dims: usize, encoding: Encoding, units_in: u32) -> String {
+pub fn render(
+    model: &str,
+    rows: &[u8],
+    dims: usize,
+    encoding: Encoding,
+    units_in: u32,
+    sponsored: Option<&Label>,
+) -> String {
     let values = |row: &[u8]| match encoding {
         Encoding::Base64 => Values::Base64(STANDARD.encode(row)),
         Encoding::Float => Values::Floats(floats(row).collect()),
@@ -145,6 +158,7 @@ pub fn render(model: &str, rows: &[u8], dims: usize, encoding: Encoding, units_i
         data,
         model,
         usage: EmbeddingUsage { prompt_tokens: units_in, total_tokens: units_in },
+        sponsored,
     })
 }
 
@@ -196,10 +210,10 @@ mod tests {
     #[test]
     fn base64_holds_the_same_numbers() {
         let rows: Vec<u8> = [1.0f32, -0.5, 0.25, 3.0].iter().flat_map(|v| v.to_le_bytes()).collect();
-        let plain: Value = serde_json::from_str(&render("m", &rows, 2, Encoding::Float, 7)).unwrap();
+        let plain: Value = serde_json::from_str(&render("m", &rows, 2, Encoding::Float, 7, None)).unwrap();
         assert_eq!(plain["data"][1]["embedding"], json!([0.25, 3.0]));
         assert_eq!(plain["usage"], json!({"prompt_tokens": 7, "total_tokens": 7}));
-        let coded: Value = serde_json::from_str(&render("m", &rows, 2, Encoding::Base64, 7)).unwrap();
+        let coded: Value = serde_json::from_str(&render("m", &rows, 2, Encoding::Base64, 7, None)).unwrap();
         assert_eq!(STANDARD.decode(coded["data"][1]["embedding"].as_str().unwrap()).unwrap(), rows[8..]);
     }
 }

@@ -24,6 +24,7 @@ mod middleware;
 mod notary;
 mod paid;
 mod pieces;
+mod promo;
 mod resync;
 mod server;
 mod state;

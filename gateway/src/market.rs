@@ -111,12 +111,28 @@ pub struct Node {
     pub det_class: u16,
 }
 
+/// A promotion slot that a container holds now and whose campaign can pay for another event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Placement {
+    /// 1, 2 or 3.
+    pub position: u8,
+    /// Who pays.
+    pub payer: WalletId,
+    pub container: ContainerId,
+    /// Account of the auction; a request through the slot names it.
+    pub auction: WalletId,
+}
+
 pub trait Market: Send + Sync {
     fn network(&self) -> Network;
     /// The model with this name.
     fn model(&self, name: &str) -> Option<Model>;
     /// All of them, by name.
     fn models(&self) -> Vec<Model>;
+    /// The promotion slots of today.
+    fn placements(&self) -> Vec<Placement> {
+        Vec::new()
+    }
     fn channel(&self, id: &ChannelId) -> Option<ChannelView>;
     /// A registered, unexpired and unrevoked worker.
     fn node(&self, worker: &WorkerId) -> Option<Node>;

@@ -5,7 +5,7 @@ use crate::auth::Caller;
 use crate::check::{self, Breach, Expected};
 use crate::credit::{CreditError, Reservation};
 use crate::error::{ApiError, Kind};
-use crate::market::{Model, Quote};
+use crate::market::{Model, Placement, Quote};
 use crate::pieces::Output;
 use crate::state::App;
 use futures_util::{FutureExt, StreamExt};
@@ -41,6 +41,8 @@ pub struct Call {
     pub max_units_in: u64,
     pub max_units_out: u32,
     pub wish: RouteWish,
+    /// The promotion slot that brought the request.
+    pub placement: Option<Placement>,
     pub streamed: bool,
     /// How long the consumer waits for the first event.
     pub first_event: Duration,
@@ -56,6 +58,8 @@ pub struct Running {
     pub worker: WorkerId,
     pub region: String,
     pub attempts: u32,
+    /// The promotion slot that brought the request.
+    pub placement: Option<Placement>,
     app: Arc<App>,
     api_key: String,
     events: EventStream,
@@ -120,16 +124,19 @@ pub async fn open(app: &Arc<App>, caller: &Caller, call: Call) -> Result<Running
 
     let network = app.market.network();
     let input_hash = call.input.hash();
+    let slot = call.placement.map(|placement| placement.auction.0);
     let order = Order {
         domain: network.domain,
         channel: channel.0,
         nonce: reservation.nonce(),
         max_price_nc,
-        ctx_hash: ctx_hash(&model.container.0, &input_hash, max_price_nc, &referrer.0, None),
+        ctx_hash: ctx_hash(&model.container.0, &input_hash, max_price_nc, &referrer.0, slot.as_ref()),
     };
     let order_bytes = order.to_bytes();
     let order_signature = signing::sign(&app.config.key, &order_bytes);
-    let flags = flags::DELEGATED | if call.streamed { flags::STREAMED } else { 0 };
+    let flags = flags::DELEGATED
+        | if call.streamed { flags::STREAMED } else { 0 }
+        | if slot.is_some() { flags::SPONSORED } else { 0 };
     let job = Job {
         request_id: call.request_id.0.clone(),
         order: order_bytes.to_vec().into(),
@@ -144,6 +151,7 @@ pub async fn open(app: &Arc<App>, caller: &Caller, call: Call) -> Result<Running
         next_price_per_1k: quote.next_per_1k,
         deadline_ms: u32::try_from(call.first_event.as_millis()).unwrap_or(u32::MAX),
         flags: flags.into(),
+        slot: slot.map(|slot| slot.to_vec().into()).unwrap_or_default(),
         input: Some(call.input),
     };
     let sent_ms = app.market.now_ms();
@@ -194,6 +202,7 @@ pub async fn open(app: &Arc<App>, caller: &Caller, call: Call) -> Result<Running
         worker,
         region,
         attempts,
+        placement: call.placement,
         app: app.clone(),
         api_key: caller.key.public_id.clone(),
         events,

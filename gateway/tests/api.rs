@@ -11,7 +11,7 @@ use std::time::Duration;
 use support::{CHANNEL, CHAT, Conduct, EMBED, Garbage, Harness, PRICE};
 use tokio::sync::Semaphore;
 use waybill_gateway::{Access, ROUTES, SecretKey};
-use waybill_mechanism::message::{ChargeNote, Receipt};
+use waybill_mechanism::message::{ChargeNote, Order, Receipt, ctx_hash, flags};
 use waybill_protocol::frame::{Fault, FaultCode};
 use waybill_protocol::{DispatchError, SignedReceipt, signing};
 
@@ -165,6 +165,69 @@ async fn models_are_listed_and_shown() {
     assert_eq!(h.get(&format!("/v1/models/{CHAT}@{digest}")).await.status(), 200);
     let (status, _, code) = error_of(h.get(&format!("/v1/models/{CHAT}@{}", "0".repeat(64))).await).await;
     assert_eq!((status, code.as_str()), (404, "model_not_found"));
+    h.stop().await;
+}
+
+#[tokio::test]
+async fn sponsored_models_stand_beside_the_list_and_never_change_its_order() {
+    let h = Harness::start().await;
+    let organic: Value = h.get("/v1/models").await.json().await.unwrap();
+    assert_eq!(organic["sponsored"], json!([]));
+    let placement = h.promote(2);
+    let list: Value = h.get("/v1/models").await.json().await.unwrap();
+    let ids = |list: &Value| -> Vec<String> {
+        list["data"].as_array().unwrap().iter().map(|model| model["id"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(ids(&list), ids(&organic));
+    let (payer, auction) = (placement.payer.to_string(), placement.auction.to_string());
+    let label = json!({"label": "Sponsored", "slot": 2, "payer": payer, "auction": auction});
+    assert_eq!(list["data"][1]["waybill"]["sponsored"], label);
+    assert!(list["data"][0]["waybill"].get("sponsored").is_none());
+    let [shown] = list["sponsored"].as_array().unwrap().as_slice() else { panic!("{list}") };
+    assert_eq!((&shown["id"], &shown["place"], &shown["payer"]), (&json!(CHAT), &json!(1), &json!(payer)));
+    h.stop().await;
+}
+
+#[tokio::test]
+async fn a_request_goes_through_a_slot_only_when_it_opts_in() {
+    let h = Harness::start().await;
+    let placement = h.promote(1);
+    let receipt = async |body: Value| -> (Option<String>, Receipt, Order, Value) {
+        let response = h.post("/v1/chat/completions", &body).await;
+        assert_eq!(response.status(), 200, "{body}");
+        let label = response.headers().get("x-waybill-sponsored").map(|v| v.to_str().unwrap().to_owned());
+        let id = response.headers()["x-waybill-receipt"].to_str().unwrap().to_owned();
+        let stored = h.store.receipt(&id).await.unwrap().unwrap().receipt;
+        (label, stored.receipt().unwrap(), Order::from_bytes(&stored.order).unwrap(), response.json().await.unwrap())
+    };
+    let ctx = |receipt: &Receipt, order: &Order, slot: Option<&[u8; 32]>| {
+        ctx_hash(&placement.container.0, &receipt.input_hash, order.max_price_nc, &[0x0c; 32], slot)
+    };
+    for organic in [hello(), with(json!({"route": {"sponsored": false}}))] {
+        let (label, receipt, order, body) = receipt(organic).await;
+        assert_eq!((label, receipt.flags & flags::SPONSORED), (None, 0));
+        assert_eq!(order.ctx_hash, ctx(&receipt, &order, None));
+        assert!(body.get("sponsored").is_none());
+    }
+    let expected = format!("slot=1; payer={}; auction={}", placement.payer, placement.auction);
+    for model in [CHAT, "auto/chat"] {
+        let (label, receipt, order, body) = receipt(with(json!({"model": model, "route": {"sponsored": true}}))).await;
+        assert_eq!(label.as_ref(), Some(&expected));
+        assert_eq!(receipt.flags & flags::SPONSORED, flags::SPONSORED);
+        assert_eq!(order.ctx_hash, ctx(&receipt, &order, Some(&placement.auction.0)));
+        assert_eq!(body["sponsored"]["slot"], json!(1));
+        assert_eq!(body["model"], json!(CHAT));
+    }
+    // Without opting in nobody is sent to a sponsored model, and a wish of another type is refused.
+    let (status, _, code) = error_of(h.post("/v1/chat/completions", &with(json!({"model": "auto/chat"}))).await).await;
+    assert_eq!((status, code.as_str()), (404, "model_not_found"));
+    let odd = with(json!({"route": {"sponsored": "yes"}}));
+    assert_eq!(error_of(h.post("/v1/chat/completions", &odd).await).await.0, 400);
+    // A model without a slot is served as ever.
+    let embed = json!({"model": EMBED, "input": "x", "route": {"sponsored": true}});
+    let response = h.post("/v1/embeddings", &embed).await;
+    assert_eq!(response.status(), 200);
+    assert!(!response.headers().contains_key("x-waybill-sponsored"));
     h.stop().await;
 }
 

@@ -16,6 +16,7 @@ pub mod merkle;
 pub mod message;
 pub mod pacing;
 pub mod precompile;
+pub mod promo;
 pub mod routing;
 pub mod slash;
 pub mod stack;

@@ -78,8 +78,13 @@ fn rank<'a, Id: Ord>(alpha_bps: &[u16], reserve_nc: u64, bids: &'a [Bid<Id>]) ->
     require(bids.iter().all(|bid| QUALITY_BPS.contains(&bid.quality_bps)))?;
     let unique = bids.iter().enumerate().all(|(i, bid)| bids.iter().skip(i + 1).all(|other| other.id != bid.id));
     require(unique)?;
-    let mut ranked: Vec<_> = bids.iter().filter(|bid| bid.bid_nc >= reserve_nc).collect();
-    ranked.sort_by(|a, b| (Reverse(score(a)), &a.id).cmp(&(Reverse(score(b)), &b.id)));
+    // Inserted one by one: they are at most 16, and the standard library's sort needs more stack than a program has.
+    let mut ranked: Vec<&Bid<Id>> = Vec::with_capacity(bids.len());
+    for bid in bids.iter().filter(|bid| bid.bid_nc >= reserve_nc) {
+        let key = (Reverse(score(bid)), &bid.id);
+        let at = ranked.partition_point(|known| (Reverse(score(known)), &known.id) < key);
+        ranked.insert(at, bid);
+    }
     Ok(ranked)
 }
 

@@ -14,6 +14,7 @@ use waybill_mechanism::merkle::{self, Node, PAD, Tree};
 use waybill_mechanism::message::{ChargeNote, Line, Order, Receipt, Voucher};
 use waybill_mechanism::pacing::{next_pace, paced_bid};
 use waybill_mechanism::precompile;
+use waybill_mechanism::promo;
 use waybill_mechanism::routing::{nest_weights, pick, route_weight};
 use waybill_mechanism::stack::{StackInput, base_cost, price_stack, split_amount, split_bps, split_fee, weaver_ask};
 use waybill_mechanism::vcg::{Bid, gsp, vcg};
@@ -256,6 +257,23 @@ proptest! {
                 let lied = utility(&vcg(&alpha, reserve, &bids).unwrap(), bid.id, bid.bid_nc);
                 prop_assert!(lied <= truth + i128::from(alpha[0]), "bidding {claim} instead of {} gains", bid.bid_nc);
             }
+        }
+    }
+
+    #[test]
+    fn a_charge_of_promotion_divides_without_remainder_and_a_day_keeps_its_order(
+        aic in wide(), day in any::<u32>(), epoch_s in 1u32..=86_400,
+    ) {
+        let promo::Shares { rebate_aic, display_aic, burn_aic } = promo::divide(aic);
+        let whole = u128::from(rebate_aic) + u128::from(display_aic) + u128::from(burn_aic);
+        prop_assert_eq!(whole, u128::from(aic));
+        prop_assert_eq!(u128::from(rebate_aic), u128::from(aic) * 5 / 10);
+        prop_assert_eq!(u128::from(display_aic), u128::from(aic) * 3 / 10);
+        let times = promo::day(day, epoch_s).unwrap();
+        prop_assert!(times.bids_until < times.begins && times.begins < times.ends && times.ends < times.charges_until);
+        prop_assert_eq!(promo::day(day, epoch_s).map(|d| d.ends - d.begins), Some(promo::seasoning_s(epoch_s)));
+        if let Some(next) = day.checked_add(1) {
+            prop_assert_eq!(promo::day(next, epoch_s).unwrap().begins, times.ends, "days leave no gap");
         }
     }
 

@@ -41,11 +41,14 @@ pub struct Job {
     /// Milliseconds the consumer still waits for the first event.
     #[prost(uint32, tag = "12")]
     pub deadline_ms: u32,
-    /// Receipt flags (bit 2 streamed, bit 3 delegated).
+    /// Receipt flags (bit 0 sponsored, bit 2 streamed, bit 3 delegated).
     #[prost(uint32, tag = "13")]
     pub flags: u32,
     #[prost(message, optional, tag = "14")]
     pub input: Option<Input>,
+    /// Auction of the promotion slot that brought the request; empty unless sponsored.
+    #[prost(bytes = "bytes", tag = "20")]
+    pub slot: Bytes,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -9,6 +9,7 @@
 
 pub mod compute;
 pub mod ix;
+pub mod ix_promo;
 pub mod ix_stake;
 mod network;
 mod sent;

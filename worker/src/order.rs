@@ -21,6 +21,16 @@ pub(crate) struct Ordered {
     pub request_hash: [u8; 32],
 }
 
+/// The auction that a sponsored job names. Flag and name come together, or its receipt could never be proven.
+fn slot(job: &Job) -> Result<Option<[u8; 32]>, Fault> {
+    let sponsored = job.flags & u32::from(message::flags::SPONSORED) != 0;
+    let slot = (!job.slot.is_empty()).then(|| <[u8; 32]>::try_from(&job.slot[..])).transpose();
+    match slot {
+        Ok(slot) if slot.is_some() == sponsored => Ok(slot),
+        _ => Err(Fault::new(FaultCode::Protocol, "malformed job: slot")),
+    }
+}
+
 /// Checks form, domain, signature and context of the job's order.
 pub(crate) fn check(job: &Job, domain: [u8; 8], allowed: Option<&[WalletId]>) -> Result<Ordered, Fault> {
     let malformed = |what: &str| Fault::new(FaultCode::Protocol, format!("malformed job: {what}"));
@@ -42,7 +52,8 @@ pub(crate) fn check(job: &Job, domain: [u8; 8], allowed: Option<&[WalletId]>) ->
         return Err(unfunded("the order's signature is not the gateway's"));
     }
     let input_hash = input.hash();
-    if order.ctx_hash != message::ctx_hash(&container.0, &input_hash, order.max_price_nc, &referrer.0, None) {
+    let slot = slot(job)?;
+    if order.ctx_hash != message::ctx_hash(&container.0, &input_hash, order.max_price_nc, &referrer.0, slot.as_ref()) {
         return Err(unfunded("the order is for other work"));
     }
     let request_hash = order.hash();

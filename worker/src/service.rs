@@ -219,7 +219,7 @@ impl Worker {
             }
             let line = line_key(&ordered.container.0, ordered.stage, &self.id().0, &ordered.referrer.0);
             let work = Work {
-                flags: job.flags as u8 & flags::STREAMED | flags::DELEGATED,
+                flags: job.flags as u8 & (flags::STREAMED | flags::SPONSORED) | flags::DELEGATED,
                 det_class: DET_CLASS,
                 gateway: ordered.gateway.0,
                 line_key: line,

@@ -4,6 +4,7 @@
 pub mod books;
 pub mod coin;
 pub mod market;
+pub mod promo;
 pub mod settlement;
 
 use anchor_lang::{InstructionData, ToAccountMetas, prelude::Pubkey, solana_program::instruction::Instruction};

@@ -13,6 +13,7 @@ pub mod market;
 pub mod offer;
 pub mod params;
 pub mod party;
+pub mod promote;
 pub mod receipt;
 pub mod scheduler;
 pub mod stake;
@@ -42,6 +43,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         Command::Market(args) => market::run(args, &context).await,
         Command::Offer(args) => offer::run(args, &context).await,
         Command::Params(args) => params::run(args, &context).await,
+        Command::Promote(args) => promote::run(args, &context).await,
         Command::Channel(args) => channel::run(args, &context).await,
         Command::Key(args) => key::run(args, &context).await,
         Command::Receipt(args) => receipt::run(args, &context).await,

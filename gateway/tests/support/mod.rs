@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use waybill_gateway::keys::{self, KeyTerms};
-use waybill_gateway::market::{ChannelView, Grant, Market, Model, ModelKind, Network, Node, Quote};
+use waybill_gateway::market::{ChannelView, Grant, Market, Model, ModelKind, Network, Node, Placement, Quote};
 use waybill_gateway::{Gateway, GatewayConfig, GatewayDeps, Pepper, SecretKey};
 use waybill_mechanism::amount;
 use waybill_mechanism::message::{Order, Receipt, line_key};
@@ -48,6 +48,7 @@ pub struct FakeMarket {
     pub worker: WorkerId,
     pub healthy: AtomicBool,
     pub priced: AtomicBool,
+    pub placements: Mutex<Vec<Placement>>,
 }
 
 impl FakeMarket {
@@ -84,6 +85,9 @@ impl Market for FakeMarket {
     }
     fn models(&self) -> Vec<Model> {
         vec![self.model_of(EMBED, ModelKind::Embedding, 0x20), self.model_of(CHAT, ModelKind::Chat, 0x10)]
+    }
+    fn placements(&self) -> Vec<Placement> {
+        self.placements.lock().unwrap().clone()
     }
     fn channel(&self, id: &ChannelId) -> Option<ChannelView> {
         self.channels.lock().unwrap().get(id).cloned()
@@ -481,6 +485,7 @@ impl Harness {
             worker: workers.id(),
             healthy: AtomicBool::new(true),
             priced: AtomicBool::new(true),
+            placements: Mutex::default(),
         });
         let ledger_stop = CancellationToken::new();
         let (ledger, _task) = Ledger::start(store.clone(), LedgerConfig::new(wallet, "test"), ledger_stop.clone());
@@ -554,6 +559,18 @@ impl Harness {
 
     pub async fn get(&self, path: &str) -> reqwest::Response {
         self.http.get(format!("{}{path}", self.url)).bearer_auth(&self.api_key).send().await.unwrap()
+    }
+
+    /// Lets the chat model hold a promotion slot. Returns it.
+    pub fn promote(&self, position: u8) -> Placement {
+        let placement = Placement {
+            position,
+            payer: WalletId([0x0a; 32]),
+            container: ContainerId([0x10; 32]),
+            auction: WalletId([0x0b; 32]),
+        };
+        self.market.placements.lock().unwrap().push(placement);
+        placement
     }
 
     /// What the database says the channel was charged.

@@ -12,6 +12,12 @@ pub const MAX_LICENCE: usize = 32;
 pub const REGION_LEN: usize = 12;
 /// Price steps of a market's book.
 pub const TICKS: usize = 64;
+/// Promotion slots of a market and day.
+pub const SLOTS: usize = waybill_mechanism::promo::ALPHA_BPS.len();
+/// Most campaigns that bid for the slots of a market and day.
+pub const MAX_SLOT_BIDS: usize = waybill_mechanism::vcg::MAX_BIDS;
+/// How many days ahead a campaign may bid.
+pub const BID_AHEAD_DAYS: u32 = 7;
 /// Bytes kept in an artifact for a royalty table: 8 rows of 48.
 pub const ROYALTY_ROOM: usize = 384;
 

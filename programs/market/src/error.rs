@@ -174,6 +174,57 @@ pub enum MarketError {
     /// 6076
     #[msg("an offer is removed when its node or its owner can no longer serve, or when it is empty")]
     OfferStands,
+    /// 6080
+    #[msg("the campaign is closed: it bids no more and takes no money")]
+    CampaignClosing = 80,
+    /// 6081
+    #[msg("the campaign still bids: close it first")]
+    CampaignOpen = 81,
+    /// 6082
+    #[msg("charges may still come: withdraw a day after closing and two days after the last day bid for")]
+    CampaignNotOver = 82,
+    /// 6083
+    #[msg("the bid after pacing is below the reserve price")]
+    BidBelowReserve = 83,
+    /// 6084
+    #[msg("bids are taken for the next seven days, until one settlement epoch before the day begins")]
+    BiddingClosed = 84,
+    /// 6085
+    #[msg("the auction holds sixteen bids of at least this score: bid more")]
+    AuctionFull = 85,
+    /// 6086
+    #[msg("another campaign bids for the same container on this day")]
+    ContainerHasBid = 86,
+    /// 6087
+    #[msg("bidding goes on: roll the slots after it has ended and before the day is over")]
+    NotRollable = 87,
+    /// 6088
+    #[msg("the slots were already rolled")]
+    AlreadyRolled = 88,
+    /// 6089
+    #[msg("the campaign holds no slot of this auction")]
+    NoSlot = 89,
+    /// 6090
+    #[msg("the campaign's events of this day have reached its daily cap")]
+    DailyCapReached = 90,
+    /// 6091
+    #[msg("the escrow holds too little: top the campaign up")]
+    EscrowTooSmall = 91,
+    /// 6092
+    #[msg("a quality is 5,000 to 15,000 bps")]
+    BadQuality = 92,
+    /// 6093
+    #[msg("the daily target is at least the reserve price and at most the daily cap")]
+    BadBudget = 93,
+    /// 6094
+    #[msg("no stage of the container buys in this market")]
+    NotInMarket = 94,
+    /// 6095
+    #[msg("the day's events can still be charged")]
+    AuctionLive = 95,
+    /// 6096
+    #[msg("the day's events can no longer be charged")]
+    ChargesOver = 96,
 }
 
 impl From<coin::authority::AuthorityError> for MarketError {

@@ -5,7 +5,7 @@ use anchor_lang::prelude::*;
 use coin::authority::AuthorityRole;
 
 use crate::{
-    constants::{REGION_LEN, ROLES},
+    constants::{REGION_LEN, ROLES, SLOTS},
     state::{DetRule, Offence, Payees, Role, Tier, Tunables},
 };
 
@@ -492,4 +492,140 @@ pub struct AccountClosed {
     pub seq: u64,
     /// Who got the rent.
     pub rent_payer: Pubkey,
+}
+
+/// A campaign exists.
+#[event]
+pub struct CampaignCreated {
+    /// The campaign.
+    pub account: Pubkey,
+    /// Its event number.
+    pub seq: u64,
+    /// Its owner.
+    pub owner: Pubkey,
+    /// Id of the container it promotes.
+    pub container: [u8; 32],
+    /// Id of the market it bids in.
+    pub market: u32,
+    /// The most a day may cost, nc.
+    pub daily_cap_nc: u64,
+    /// Base units paid into its escrow.
+    pub amount: u64,
+}
+
+/// A campaign's escrow grew.
+#[event]
+pub struct CampaignToppedUp {
+    /// The campaign.
+    pub account: Pubkey,
+    /// Its event number.
+    pub seq: u64,
+    /// The owner that signed.
+    pub owner: Pubkey,
+    /// Base units.
+    pub amount: u64,
+    /// The escrow now.
+    pub escrow_aic: u64,
+}
+
+/// A campaign's measured quality changed.
+#[event]
+pub struct QualitySet {
+    /// The campaign.
+    pub account: Pubkey,
+    /// Its event number.
+    pub seq: u64,
+    /// Who signed.
+    pub actor: Pubkey,
+    /// The quality before, bps.
+    pub old_bps: u16,
+    /// The quality now.
+    pub quality_bps: u16,
+}
+
+/// A campaign bids for a day.
+#[event]
+pub struct SlotBidPlaced {
+    /// The auction.
+    pub account: Pubkey,
+    /// Its event number.
+    pub seq: u64,
+    /// The campaign.
+    pub campaign: Pubkey,
+    /// The day, a pricing epoch.
+    pub day: u32,
+    /// nc per event, after pacing.
+    pub bid_nc: u64,
+    /// λ of the pacing, bps.
+    pub pace_bps: u16,
+    /// The campaign's quality, bps.
+    pub quality_bps: u16,
+}
+
+/// The slots of a day are sold.
+#[event]
+pub struct SlotsRolled {
+    /// The auction.
+    pub account: Pubkey,
+    /// Its event number.
+    pub seq: u64,
+    /// Id of the market.
+    pub market: u32,
+    /// The day, a pricing epoch.
+    pub day: u32,
+    /// The campaigns that hold the slots, in order; the default key = unsold.
+    pub campaigns: [Pubkey; SLOTS],
+    /// What an event costs in each, nc.
+    pub prices_nc: [u64; SLOTS],
+}
+
+/// One event was charged to a campaign.
+#[event]
+pub struct PromoCharged {
+    /// The campaign.
+    pub account: Pubkey,
+    /// Its event number.
+    pub seq: u64,
+    /// The auction in which it won the slot.
+    pub auction: Pubkey,
+    /// The token account that received the consumer's rebate.
+    pub rebate: Pubkey,
+    /// What the event cost, nc.
+    pub price_nc: u64,
+    /// To the consumer, base units.
+    pub rebate_aic: u64,
+    /// To whoever displayed the slot.
+    pub display_aic: u64,
+    /// Destroyed.
+    pub burned_aic: u64,
+    /// The escrow now.
+    pub escrow_aic: u64,
+}
+
+/// A campaign bids no more.
+#[event]
+pub struct CampaignClosed {
+    /// The campaign.
+    pub account: Pubkey,
+    /// Its event number.
+    pub seq: u64,
+    /// The owner that signed.
+    pub owner: Pubkey,
+    /// When its escrow can be withdrawn, unix seconds.
+    pub over_at: i64,
+}
+
+/// What a campaign did not spend went back, and the campaign is gone.
+#[event]
+pub struct CampaignWithdrawn {
+    /// The campaign.
+    pub account: Pubkey,
+    /// Its event number.
+    pub seq: u64,
+    /// Its owner.
+    pub owner: Pubkey,
+    /// The owner's token account.
+    pub destination: Pubkey,
+    /// Base units.
+    pub amount: u64,
 }

@@ -202,4 +202,49 @@ pub mod market {
     pub fn tune_det_class(ctx: Context<TuneDetClass>, args: TuneDetClassArgs) -> Result<()> {
         admin::tune_det_class::handler(ctx, args)
     }
+
+    /// Creates a campaign and pays into its escrow. Signed by its owner.
+    pub fn create_campaign(ctx: Context<CreateCampaign>, args: CreateCampaignArgs) -> Result<()> {
+        promoter::create_campaign::handler(ctx, args)
+    }
+
+    /// Moves more AIC into a campaign's escrow. Signed by its owner.
+    pub fn top_up_campaign(ctx: Context<TopUpCampaign>, args: TopUpCampaignArgs) -> Result<()> {
+        promoter::top_up_campaign::handler(ctx, args)
+    }
+
+    /// Sets a campaign's measured quality. Signed by the params authority.
+    pub fn set_quality(ctx: Context<SetQuality>, args: SetQualityArgs) -> Result<()> {
+        admin::set_quality::handler(ctx, args)
+    }
+
+    /// Bids for the promotion slots of a day to come. Signed by the campaign's owner.
+    pub fn bid_slot(ctx: Context<BidSlot>, args: BidSlotArgs) -> Result<()> {
+        promoter::bid_slot::handler(ctx, args)
+    }
+
+    /// Sells the slots of a day. Anyone, once bidding has ended.
+    pub fn roll_slots(ctx: Context<RollSlots>) -> Result<()> {
+        crank::roll_slots::handler(ctx)
+    }
+
+    /// Charges one proven event to a campaign. Signed by the settlement program.
+    pub fn charge_promo(ctx: Context<ChargePromo>) -> Result<Charged> {
+        settlement::charge_promo::handler(ctx)
+    }
+
+    /// Ends a campaign's bidding. Signed by its owner.
+    pub fn close_campaign(ctx: Context<CloseCampaign>) -> Result<()> {
+        promoter::close_campaign::handler(ctx)
+    }
+
+    /// Pays what a closed campaign did not spend to its owner. Anyone, once nothing can be charged any more.
+    pub fn withdraw_campaign(ctx: Context<WithdrawCampaign>) -> Result<()> {
+        crank::withdraw_campaign::handler(ctx)
+    }
+
+    /// Frees the rent of a slot auction that can no longer be charged. Anyone.
+    pub fn close_slot_auction(ctx: Context<CloseSlotAuction>) -> Result<()> {
+        crank::close_slot_auction::handler(ctx)
+    }
 }

@@ -37,6 +37,12 @@ pub const PENDING: &[u8] = b"pend";
 pub const PARAMS: &[u8] = b"params";
 /// First seed of [`crate::state::DetClass`]: then its id.
 pub const DET_CLASS: &[u8] = b"det";
+/// First seed of [`crate::state::Campaign`]: then owner, id.
+pub const CAMPAIGN: &[u8] = b"camp";
+/// First seed of a campaign's escrow, a token account: then the campaign's address.
+pub const ESCROW: &[u8] = b"escrow";
+/// First seed of [`crate::state::SlotAuction`]: then the market's address, the day.
+pub const SLOT_AUCTION: &[u8] = b"slot";
 
 /// Address and bump of the configuration.
 #[must_use]
@@ -126,4 +132,22 @@ pub fn find_observation(market: &Pubkey, gateway: &Pubkey) -> (Pubkey, u8) {
 #[must_use]
 pub fn find_pending_params() -> (Pubkey, u8) {
     Pubkey::find_program_address(&[PENDING, PARAMS], &ID)
+}
+
+/// Address and bump of a campaign.
+#[must_use]
+pub fn find_campaign(owner: &Pubkey, id: u32) -> (Pubkey, u8) {
+    Pubkey::find_program_address(&[CAMPAIGN, owner.as_ref(), &id.to_le_bytes()], &ID)
+}
+
+/// Address and bump of a campaign's escrow.
+#[must_use]
+pub fn find_escrow(campaign: &Pubkey) -> (Pubkey, u8) {
+    Pubkey::find_program_address(&[ESCROW, campaign.as_ref()], &ID)
+}
+
+/// Address and bump of the slot auction of a market (by its address) and day.
+#[must_use]
+pub fn find_slot_auction(market: &Pubkey, day: u32) -> (Pubkey, u8) {
+    Pubkey::find_program_address(&[SLOT_AUCTION, market.as_ref(), &day.to_le_bytes()], &ID)
 }

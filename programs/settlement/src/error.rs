@@ -125,6 +125,21 @@ pub enum SettleError {
     /// 6039
     #[msg("an audit or a dispute of the batch has no outcome yet")]
     CasesOpen,
+    /// 6110
+    #[msg("the receipt is not sponsored, not paid, or was paid for in another way")]
+    NotSponsored = 110,
+    /// 6111
+    #[msg("the campaign holds no slot of this auction, or the batch is of another day")]
+    SlotMismatch = 111,
+    /// 6112
+    #[msg("the consumer's channel was not a day old at the request")]
+    ChannelTooYoung = 112,
+    /// 6113
+    #[msg("the campaign has already paid for this event")]
+    EventCharged = 113,
+    /// 6114
+    #[msg("the campaign still exists, so the event keeps it from being charged twice")]
+    EventLive = 114,
 }
 
 impl From<ChannelError> for SettleError {

@@ -221,3 +221,29 @@ pub struct SweepChanged {
     pub effective: i64,
     pub seq: u64,
 }
+
+#[event]
+pub struct EventProven {
+    pub event: Pubkey,
+    pub campaign: Pubkey,
+    pub consumer: Pubkey,
+    pub auction: Pubkey,
+    pub batch: Pubkey,
+    /// Position of the receipt in the batch.
+    pub index: u32,
+    pub seq: u64,
+}
+
+#[event]
+pub struct PromoSettled {
+    pub event: Pubkey,
+    pub campaign: Pubkey,
+    pub consumer: Pubkey,
+    /// Curator or gateway, whose earnings grew by `display_aic`.
+    pub payee: Pubkey,
+    pub price_nc: u64,
+    pub rebate_aic: u64,
+    pub display_aic: u64,
+    pub burned_aic: u64,
+    pub seq: u64,
+}

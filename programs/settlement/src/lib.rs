@@ -150,4 +150,19 @@ pub mod waybill_settlement {
     pub fn sweep_earnings(ctx: Context<SweepEarnings>) -> Result<()> {
         crank::sweep_earnings::handler(ctx)
     }
+
+    /// Shows that a consumer's paid request came through a campaign's slot. Anyone.
+    pub fn prove_event(ctx: Context<ProveEvent>, args: ProveEventArgs) -> Result<()> {
+        crank::prove_event::handler(ctx, args)
+    }
+
+    /// Lets a campaign pay for a proven event. Anyone.
+    pub fn settle_promo(ctx: Context<SettlePromo>) -> Result<()> {
+        crank::settle_promo::handler(ctx)
+    }
+
+    /// Frees the rent of an event whose campaign is gone. Anyone.
+    pub fn close_event(ctx: Context<CloseEvent>) -> Result<()> {
+        crank::close_event::handler(ctx)
+    }
 }

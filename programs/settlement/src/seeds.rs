@@ -12,7 +12,8 @@ pub const POOL: &[u8] = b"pool";
 pub const AUDITS: &[u8] = b"audits";
 pub const EARNINGS: &[u8] = b"earn";
 pub const FEE_DAY: &[u8] = b"feeday";
-/// The authority that `market` accepts for slashing.
+pub const PROMO_EVENT: &[u8] = b"event";
+/// The authority that `market` accepts for slashing and for charging promotion.
 pub const SLASHER: &[u8] = b"slasher";
 
 fn find(seeds: &[&[u8]]) -> (Pubkey, u8) {
@@ -56,6 +57,11 @@ pub fn find_earnings(owner: &Pubkey, mint: &Pubkey) -> (Pubkey, u8) {
 
 pub fn find_fee_day(day: u32) -> (Pubkey, u8) {
     find(&[FEE_DAY, &day.to_le_bytes()])
+}
+
+/// The proof that a consumer's first paid request came through a campaign's slot.
+pub fn find_promo_event(campaign: &Pubkey, consumer: &Pubkey) -> (Pubkey, u8) {
+    find(&[PROMO_EVENT, campaign.as_ref(), consumer.as_ref()])
 }
 
 pub fn find_slasher() -> (Pubkey, u8) {

@@ -6,10 +6,12 @@ mod books;
 mod build;
 mod cranks;
 mod drive;
+mod promo;
 
 pub use build::{BuildError, build_batches};
 
 use std::{sync::Arc, time::Duration};
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use waybill_chain::{Catalogue, ChainError, Outbox, View};
 use waybill_protocol::WalletId;
@@ -51,11 +53,12 @@ pub struct Settler {
     catalogue: Arc<Catalogue>,
     store: Store,
     outbox: Arc<Outbox>,
+    promoted: Mutex<promo::Progress>,
 }
 
 impl Settler {
     pub fn new(config: SettleConfig, catalogue: Arc<Catalogue>, store: Store, outbox: Arc<Outbox>) -> Self {
-        Self { config, catalogue, store, outbox }
+        Self { config, catalogue, store, outbox, promoted: Mutex::default() }
     }
 
     /// Runs until `shutdown`. An error is logged and the next look tries again: nothing is half done, because every step
@@ -78,7 +81,8 @@ impl Settler {
         self.crank(&view).await?;
         self.crank_books(&view).await?;
         self.close_and_build(&view).await?;
-        self.drive_batches(&view).await
+        self.drive_batches(&view).await?;
+        self.crank_promotion(&view).await
     }
 
     /// Closes epochs that ended long enough ago and stores their batches.

@@ -2,8 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::result_large_err)]
 
 mod accounts;
+mod campaigns;
 mod claims;
 mod delegated;
 mod desk;
+mod promo;
 mod vouchers;
 mod whole_path;

@@ -3,7 +3,7 @@
 use futures_util::StreamExt;
 use sha2::{Digest, Sha256};
 use solana_keypair::Keypair;
-use waybill_mechanism::message::Receipt;
+use waybill_mechanism::message::{Receipt, flags};
 use waybill_protocol::{
     SignedReceipt,
     frame::{Ack, Event, EventKind, FaultCode, InputKind, Job},
@@ -126,6 +126,18 @@ async fn what_cannot_be_run_is_refused() {
     assert_eq!(refusal(&worker, Job { artifact: vec![0; 32].into(), ..job(1) }).await, FaultCode::UnknownModel);
     assert_eq!(refusal(&worker, Job { order: vec![0; 90].into(), ..job(1) }).await, FaultCode::Protocol);
     assert_eq!(refusal(&worker, Job { gateway: vec![0; 31].into(), ..job(1) }).await, FaultCode::Protocol);
+    // A slot and the flag that says so come together, and the order names the slot.
+    let sponsored = u32::from(flags::DELEGATED | flags::SPONSORED);
+    assert_eq!(refusal(&worker, Job { slot: vec![7; 32].into(), ..job(1) }).await, FaultCode::Protocol);
+    assert_eq!(refusal(&worker, Job { flags: sponsored, ..job(1) }).await, FaultCode::Protocol);
+    assert_eq!(
+        refusal(&worker, Job { slot: vec![7; 31].into(), flags: sponsored, ..job(1) }).await,
+        FaultCode::Protocol
+    );
+    assert_eq!(
+        refusal(&worker, Job { slot: vec![7; 32].into(), flags: sponsored, ..job(1) }).await,
+        FaultCode::Unfunded
+    );
     assert_eq!(refusal(&worker, gateway.job(1, embed_input(&["text"]))).await, FaultCode::BadInput);
     assert_eq!(refusal(&worker, gateway.job(1, chat_input(&"word ".repeat(500), 5))).await, FaultCode::ContextExceeded);
     for temperature in [f32::NAN, -1.0, f32::INFINITY] {

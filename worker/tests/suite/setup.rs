@@ -150,6 +150,7 @@ impl Gateway {
             deadline_ms: 60_000,
             flags: 0,
             input: Some(input),
+            slot: Default::default(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod artifact;
 mod ask;
+mod campaign;
 mod config;
 mod container;
 mod det_class;
@@ -15,10 +16,12 @@ mod pending_params;
 mod region;
 mod seat;
 mod slash_ticket;
+mod slot_auction;
 mod snapshot;
 
 pub use artifact::Artifact;
 pub use ask::Ask;
+pub use campaign::{Campaign, CampaignState, CampaignTerms};
 pub use config::{BookParams, MarketConfig, MarketParams};
 pub use container::{Container, ContainerState, Stage, StageKind};
 pub use det_class::{DetClass, DetKind, DetRule};
@@ -32,4 +35,5 @@ pub use pending_params::{PendingParams, Tunables};
 pub use region::Region;
 pub use seat::Seat;
 pub use slash_ticket::SlashTicket;
+pub use slot_auction::{AuctionState, SlotAuction, SlotBid, SoldSlot};
 pub use snapshot::{Payees, SplitSnapshot};

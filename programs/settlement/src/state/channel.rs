@@ -109,7 +109,9 @@ pub struct Channel {
     pub grant: Grant,
     pub seq: u64,
     pub rent_payer: Pubkey,
-    pub _reserved: [u8; 64],
+    /// Unix second of opening; 0 in channels older than this field.
+    pub opened_at: i64,
+    pub _reserved: [u8; 56],
 }
 
 impl Channel {

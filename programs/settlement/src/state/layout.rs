@@ -93,7 +93,8 @@ fn channel() {
         grant,
         seq: 19,
         rent_payer: key(20),
-        _reserved: [0; 64],
+        opened_at: 21,
+        _reserved: [0; 56],
     };
     let bytes = bytes(&channel, [49, 159, 99, 106, 220, 87, 219, 88], 399);
     at(&bytes, 8, &[1, 250, 1]);
@@ -105,6 +106,7 @@ fn channel() {
     }
     at(&bytes, 235, &[14, 0, 0, 0, 15]);
     at(&bytes, 279, &[17, 0, 0, 0, 0, 0, 0, 0, 18, 0, 0, 0, 0, 0, 0, 0, 19]);
+    at(&bytes, 335, &[21, 0, 0, 0, 0, 0, 0, 0, 0]);
 }
 
 #[test]

@@ -8,6 +8,7 @@ pub mod fee_day;
 pub mod gateway_vault;
 #[cfg(test)]
 mod layout;
+pub mod promo_event;
 
 pub use batch::*;
 pub use channel::*;
@@ -15,3 +16,4 @@ pub use config::*;
 pub use earnings::*;
 pub use fee_day::*;
 pub use gateway_vault::*;
+pub use promo_event::*;

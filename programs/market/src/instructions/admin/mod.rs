@@ -8,6 +8,7 @@ pub(crate) mod propose_authority;
 pub(crate) mod propose_params;
 pub(crate) mod register_det_class;
 pub(crate) mod resume;
+pub(crate) mod set_quality;
 pub(crate) mod tune_det_class;
 
 pub use accept_authority::*;
@@ -18,4 +19,5 @@ pub use propose_authority::*;
 pub use propose_params::*;
 pub use register_det_class::*;
 pub use resume::*;
+pub use set_quality::*;
 pub use tune_det_class::*;

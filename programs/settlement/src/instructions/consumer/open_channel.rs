@@ -100,7 +100,8 @@ pub(crate) fn handler(ctx: Context<OpenChannel>, args: OpenChannelArgs) -> Resul
         grant,
         seq: 0,
         rent_payer: accounts.payer.key(),
-        _reserved: [0; 64],
+        opened_at: now,
+        _reserved: [0; 56],
     });
     let channel = &mut accounts.channel;
     let seq = channel.next_seq()?;

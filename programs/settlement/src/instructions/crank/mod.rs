@@ -2,8 +2,11 @@
 
 pub(crate) mod claim_line;
 pub(crate) mod close_channel;
+pub(crate) mod close_event;
 pub(crate) mod finalize_batch;
 pub(crate) mod open_earnings;
+pub(crate) mod prove_event;
+pub(crate) mod settle_promo;
 pub(crate) mod settle_voucher;
 pub(crate) mod sweep_batch;
 pub(crate) mod sweep_earnings;
@@ -11,8 +14,11 @@ pub(crate) mod sync_deposit;
 
 pub use claim_line::*;
 pub use close_channel::*;
+pub use close_event::*;
 pub use finalize_batch::*;
 pub use open_earnings::*;
+pub use prove_event::*;
+pub use settle_promo::*;
 pub use settle_voucher::*;
 pub use sweep_batch::*;
 pub use sweep_earnings::*;
