@@ -261,6 +261,14 @@ proptest! {
     }
 
     #[test]
+    fn pacing_is_the_signed_formula_of_the_design(pace in 500u16..=10_000, target in wide(), spent in wide()) {
+        let (one, target_i, spent_i) = (10_000i128, i128::from(target), i128::from(spent));
+        let error = ((target_i - spent_i) * one).div_euclid(target_i.max(1)).clamp(-one, one);
+        let next = i128::from(pace) + (i128::from(pace) * 2_000 / one * error).div_euclid(one);
+        prop_assert_eq!(i128::from(next_pace(pace, target, spent)), next.clamp(500, one));
+    }
+
+    #[test]
     fn a_charge_of_promotion_divides_without_remainder_and_a_day_keeps_its_order(
         aic in wide(), day in any::<u32>(), epoch_s in 1u32..=86_400,
     ) {

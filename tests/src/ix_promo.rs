@@ -2,7 +2,12 @@
 
 use anchor_lang::{prelude::Pubkey, solana_program::instruction::Instruction};
 use anchor_spl::token::spl_token;
-use market::{accounts, instruction as data, instructions::*, seeds, state::Role};
+use market::{
+    accounts, instruction as data,
+    instructions::{BidSlotArgs, CreateCampaignArgs, SetQualityArgs, TopUpCampaignArgs},
+    seeds,
+    state::Role,
+};
 use settlement::seeds as settlement_seeds;
 
 use crate::{ix::instruction, world::event_authority};

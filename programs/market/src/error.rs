@@ -200,7 +200,7 @@ pub enum MarketError {
     NotRollable = 87,
     /// 6088
     #[msg("the slots were already rolled")]
-    AlreadyRolled = 88,
+    SlotsRolled = 88,
     /// 6089
     #[msg("the campaign holds no slot of this auction")]
     NoSlot = 89,

@@ -1,6 +1,8 @@
 //! Campaigns and slot auctions of the market program: who bids, who wins at which price, and who gets money back when.
 
-use anchor_lang::{Space, error::ErrorCode, prelude::Pubkey, solana_program::instruction::Instruction};
+use anchor_lang::{
+    AccountSerialize, Space, error::ErrorCode, prelude::Pubkey, solana_program::instruction::Instruction,
+};
 use anchor_spl::token::spl_token;
 use coin::authority::pause;
 use market::{
@@ -14,6 +16,10 @@ use market::{
 };
 use solana_keypair::Keypair;
 use solana_signer::Signer;
+use waybill_mechanism::{
+    promo::ALPHA_BPS,
+    vcg::{Bid, vcg},
+};
 use waybill_tests::{
     AIC, Network, Refused, Sent, World, assert_refused,
     ix::{market_ix, read_only, swap, unsigned},
@@ -64,7 +70,6 @@ impl Fair {
     fn end_bidding(&mut self) {
         let ends = i64::from(self.day) * DAY - HOUR;
         self.net.world.set_time(ends);
-        self.net.world.refresh_rate();
     }
 
     fn auction(&self) -> SlotAuction {
@@ -153,7 +158,7 @@ fn the_slots_of_the_worked_example_sell_at_its_vcg_prices() {
     assert_eq!(auction.state, AuctionState::Sold);
     let sold: Vec<_> = auction.slots.iter().map(|slot| (slot.campaign, slot.price_nc)).collect();
     assert_eq!(sold, event.campaigns.into_iter().zip(event.prices_nc).collect::<Vec<_>>());
-    assert_refused(fair.net.world.send(&[roll], &[]), MarketError::AlreadyRolled);
+    assert_refused(fair.net.world.send(&[roll], &[]), MarketError::SlotsRolled);
 }
 
 #[test]
@@ -179,6 +184,50 @@ fn sixteen_bids_fill_an_auction_and_only_a_better_one_gets_in() {
     // Equal qualities: slot 3 pays the fourth bid, and nobody pays more than its own.
     assert_eq!(event.prices_nc[2], 100_012);
     assert!(event.prices_nc.iter().zip([100_015, 100_014, 100_013]).all(|(price, bid)| *price <= bid));
+}
+
+#[test]
+fn s15_bids_at_the_end_of_their_range_are_sold_without_overflow() {
+    let mut fair = Fair::new();
+    for (name, bid_nc, quality) in [("a", u64::MAX, 15_000), ("b", u64::MAX - 1, 15_000), ("c", u64::MAX, 5_000)] {
+        let (owner, keys) = fair.campaign(name, quality);
+        fair.bid(&owner, &keys, bid_nc).unwrap();
+    }
+    fair.end_bidding();
+    fair.net.world.must(&[roll_slots(fair.address())], &[]);
+    let prices: Vec<u64> = fair.auction().slots.iter().map(|slot| slot.price_nc).collect();
+    let expected = vcg(
+        &ALPHA_BPS,
+        50_000,
+        &[(0, u64::MAX, 15_000), (1, u64::MAX - 1, 15_000), (2, u64::MAX, 5_000)]
+            .map(|(id, bid_nc, quality_bps)| Bid { id, bid_nc, quality_bps }),
+    );
+    assert_eq!(prices, expected.unwrap().iter().map(|slot| slot.price_nc).collect::<Vec<_>>());
+}
+
+#[test]
+fn pacing_moves_the_bid_once_a_day_with_what_was_charged() {
+    let mut fair = Fair::new();
+    let (owner, keys) = fair.campaign("a", 10_000);
+    let payer = fair.payer();
+    let place = |fair: &mut Fair, day| {
+        let sent = fair.net.world.must(&[keys.bid(payer, day, 1_000_000)], &[&owner]);
+        let [event] = sent.log_events::<SlotBidPlaced>().try_into().ok().unwrap();
+        (event.bid_nc, event.pace_bps)
+    };
+    let charge = |fair: &mut Fair, spent_nc| {
+        let mut campaign: Campaign = fair.net.world.read(&keys.campaign());
+        (campaign.spent_nc, campaign.paced_spend_nc) = (spent_nc, spent_nc);
+        let mut data = Vec::new();
+        campaign.try_serialize(&mut data).unwrap();
+        fair.net.world.put(keys.campaign(), market::ID, data);
+    };
+    // The target is 1,000,000 nc a day.
+    assert_eq!(place(&mut fair, fair.day), (1_000_000, 10_000));
+    charge(&mut fair, 1_600_000);
+    assert_eq!(place(&mut fair, fair.day), (1_000_000, 10_000), "the same day again");
+    assert_eq!(place(&mut fair, fair.day + 1), (880_000, 8_800));
+    assert_eq!(place(&mut fair, fair.day + 2), (1_000_000, 10_000), "nothing spent: up again, at most to the bid");
 }
 
 #[test]
@@ -448,6 +497,7 @@ fn a_bid_needs_stake_money_and_a_container_that_works() {
     // Two campaigns for one container would make it unclear which of them an event belongs to.
     assert_refused(world.send(std::slice::from_ref(&bid), &[&owner]), MarketError::ContainerHasBid);
 
+    world.fund(&keys.owner, 1);
     world.must(&[market_ix::begin_unstake(keys.owner, Role::Weaver, 1)], &[&owner]);
     assert_refused(world.send(std::slice::from_ref(&poor_bid), &[&owner]), MarketError::BelowMinimumStake);
     world.must(&[market_ix::add_stake(keys.owner, Role::Weaver, source, 1)], &[&owner]);

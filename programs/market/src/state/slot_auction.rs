@@ -134,7 +134,7 @@ impl SlotAuction {
 
     /// Sells the slots by position VCG, once.
     pub fn decide(&mut self) -> Result<()> {
-        require!(self.state == AuctionState::Bidding, MarketError::AlreadyRolled);
+        require!(self.state == AuctionState::Bidding, MarketError::SlotsRolled);
         let bids: Vec<Bid<Pubkey>> = self
             .bids
             .iter()
