@@ -209,7 +209,7 @@ fn s15_bids_at_the_end_of_their_range_are_sold_without_overflow() {
 fn pacing_moves_the_bid_once_a_day_with_what_was_charged() {
     let mut fair = Fair::new();
     let (owner, keys) = fair.campaign("a", 10_000);
-    let payer = fair.payer();
+    let (payer, day) = (fair.payer(), fair.day);
     let place = |fair: &mut Fair, day| {
         let sent = fair.net.world.must(&[keys.bid(payer, day, 1_000_000)], &[&owner]);
         let [event] = sent.log_events::<SlotBidPlaced>().try_into().ok().unwrap();
@@ -223,11 +223,11 @@ fn pacing_moves_the_bid_once_a_day_with_what_was_charged() {
         fair.net.world.put(keys.campaign(), market::ID, data);
     };
     // The target is 1,000,000 nc a day.
-    assert_eq!(place(&mut fair, fair.day), (1_000_000, 10_000));
+    assert_eq!(place(&mut fair, day), (1_000_000, 10_000));
     charge(&mut fair, 1_600_000);
-    assert_eq!(place(&mut fair, fair.day), (1_000_000, 10_000), "the same day again");
-    assert_eq!(place(&mut fair, fair.day + 1), (880_000, 8_800));
-    assert_eq!(place(&mut fair, fair.day + 2), (1_000_000, 10_000), "nothing spent: up again, at most to the bid");
+    assert_eq!(place(&mut fair, day), (1_000_000, 10_000), "the same day again");
+    assert_eq!(place(&mut fair, day + 1), (880_000, 8_800));
+    assert_eq!(place(&mut fair, day + 2), (1_000_000, 10_000), "nothing spent: up again, at most to the bid");
 }
 
 #[test]
@@ -545,10 +545,13 @@ fn only_the_settlement_program_charges() {
     fair.net.world.must(&[roll_slots(fair.address())], &[]);
     let mallory = key("mallory");
     let mine = fair.net.world.aic_account(&mallory.pubkey());
-    let charge = keys.charge(mallory.pubkey(), fair.day, mine, mine);
+    let other = fair.net.world.aic_account(&keys.owner);
+    let charge = keys.charge(mallory.pubkey(), fair.day, mine, other);
     assert_refused(fair.net.world.send(&[charge], &[&mallory]), MarketError::Unauthorized);
+    let twice = keys.charge(mallory.pubkey(), fair.day, mine, mine);
+    assert_refused(fair.net.world.send(&[twice], &[&mallory]), ErrorCode::ConstraintDuplicateMutableAccount);
     let slasher = settlement::seeds::find_slasher().0;
-    let charge = unsigned(keys.charge(slasher, fair.day, mine, mine), slasher);
+    let charge = unsigned(keys.charge(slasher, fair.day, mine, other), slasher);
     assert_refused(fair.net.world.send(&[charge], &[]), ErrorCode::AccountNotSigner);
 }
 
