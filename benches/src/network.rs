@@ -65,6 +65,8 @@ pub fn direct_job(prompt: &str, max_tokens: u32) -> Job {
         flags: flags::DELEGATED.into(),
         input: Some(input),
         slot: Default::default(),
+        private: false,
+        class: bytes::Bytes::new(),
     }
 }
 

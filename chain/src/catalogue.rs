@@ -59,7 +59,7 @@ pub struct Stage {
     pub licence: String,
     pub size: u64,
     pub market: u32,
-    /// Snapshots of the current and the next pricing epoch, those that are frozen.
+    /// Snapshots of the last, the current and the next pricing epoch, those that are frozen.
     pub snapshots: Vec<SplitSnapshot>,
 }
 
@@ -204,11 +204,11 @@ impl Catalogue {
             artifacts.into_iter().map(|(_, artifact)| (artifact.hash, artifact)).collect();
         let active: Vec<Container> =
             containers.into_iter().map(|(_, c)| c).filter(|c| c.state == ContainerState::Active).collect();
+        let watched = [now_pricing.saturating_sub(1), now_pricing, now_pricing.saturating_add(1)];
         let wanted: Vec<Pubkey> = active
             .iter()
             .flat_map(|c| {
-                (0..c.stages.len())
-                    .flat_map(|stage| [now_pricing, now_pricing + 1].map(|epoch| snapshot_address(&c.id, stage, epoch)))
+                (0..c.stages.len()).flat_map(|stage| watched.map(|epoch| snapshot_address(&c.id, stage, epoch)))
             })
             .collect();
         let mut snapshots = self.chain.accounts::<SplitSnapshot>(&wanted).await?.into_iter();
@@ -226,7 +226,7 @@ impl Catalogue {
                         licence: artifact.map(|a| a.licence.clone()).unwrap_or_default(),
                         size: artifact.map_or(0, |a| a.size),
                         market: stage.market,
-                        snapshots: snapshots.by_ref().take(2).flatten().collect(),
+                        snapshots: snapshots.by_ref().take(watched.len()).flatten().collect(),
                     }
                 })
                 .collect();

@@ -9,6 +9,7 @@ pub mod intent;
 pub mod ix;
 pub mod outbox;
 pub mod promotion;
+pub mod routing;
 
 pub use catalogue::{Catalogue, View};
 pub use client::{Chain, SignedTransaction, TransactionState};

@@ -75,6 +75,8 @@ pub enum Command {
     Key(commands::key::KeyArgs),
     /// Show a receipt, and verify it against the chain
     Receipt(commands::receipt::ReceiptArgs),
+    /// Drawn receipts, what verifiers said of them, and the same re-execution on this machine
+    Audit(commands::audit::AuditArgs),
     /// Show and withdraw what a wallet earned
     Earnings(commands::earnings::EarningsArgs),
 }

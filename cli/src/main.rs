@@ -28,6 +28,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => match error.downcast_ref::<commands::receipt::Told>() {
             Some(told) => ExitCode::from(told.exit_code()),
+            None if error.is::<commands::audit::Rejected>() => ExitCode::FAILURE,
             None => output::fail(json, &error),
         },
     }

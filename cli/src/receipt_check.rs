@@ -5,6 +5,7 @@ use anchor_lang::prelude::Pubkey;
 use serde::{Deserialize, Serialize};
 use waybill_chain::{
     market::state::{Artifact, Container, Node, SplitSnapshot},
+    routing::CLASSES,
     settlement::state::{Batch, BatchState},
 };
 use waybill_mechanism::{
@@ -12,6 +13,7 @@ use waybill_mechanism::{
     batch::claim_amount,
     merkle,
     message::{ChargeNote, Line, Order, Receipt, ctx_hash, flags, line_key},
+    routing::class_id,
     stack,
 };
 use waybill_protocol::{ChannelId, ContainerId, WalletId, signing};
@@ -293,14 +295,21 @@ impl Case<'_> {
 
     fn request(&self, order: &Order) -> Finding {
         hold(order.hash() == self.receipt.request_hash, || "the receipt is for another order".into())?;
-        let paid_for =
-            ctx_hash(&self.bundle.container.0, &self.receipt.input_hash, order.max_price_nc, &self.referrer().0, None);
-        hold(paid_for == order.ctx_hash, || "the order was for another container, input, price or referrer".into())?;
+        let is_paid_for = |subject: &[u8; 32]| {
+            let context = ctx_hash(subject, &self.receipt.input_hash, order.max_price_nc, &self.referrer().0, None);
+            context == order.ctx_hash
+        };
+        // A class request names the class; its container was picked by hash.
+        let class = CLASSES.map(|(name, _)| (name, class_id(name))).into_iter().find(|(_, id)| is_paid_for(id));
+        hold(class.is_some() || is_paid_for(&self.bundle.container.0), || {
+            "the order was for another container, input, price or referrer".into()
+        })?;
         hold(self.receipt.flags & flags::DELEGATED != 0, || {
             "the receipt does not say that it was paid by an order".into()
         })?;
         hold(self.receipt.price_nc <= order.max_price_nc, || "the price is above what the order allows".into())?;
-        Ok(format!("at most {} nc were ordered", order.max_price_nc))
+        let of = class.map_or_else(String::new, |(name, _)| format!(" for the class {name}"));
+        Ok(format!("at most {} nc were ordered{of}", order.max_price_nc))
     }
 
     fn line_key(&self) -> Finding {

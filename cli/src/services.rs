@@ -22,17 +22,22 @@ use waybill_gateway::{
 };
 use waybill_protocol::{ChannelId, Dispatch, WalletId};
 use waybill_scheduler::{
-    SchedulerConfig, SchedulerDeps,
+    Scheduler, SchedulerConfig, SchedulerDeps,
+    audit::{AuditConfig, Auditor},
     onchain::{ChainRegistry, LedgerLines},
     settle::{SettleConfig, Settler},
 };
-use waybill_store::{Hub, Ledger, LedgerConfig, LocalHub, RedisHub, Store};
-use waybill_worker::{EngineConfig, Engines, ModelSpec, Profile, Trust, WorkerConfig, WorkerDeps};
+use waybill_store::{Hub, Ledger, LedgerConfig, LocalHub, MaterialKey, RedisHub, Store};
+use waybill_worker::{
+    ArchiveConfig, EngineConfig, Engines, Gate, ModelSpec, Profile, Trust, WorkerConfig, WorkerDeps,
+    offers::{Seller, Terms},
+};
 
 /// A view of the chain older than this sells no new work.
 const VIEW_MAX_AGE: Duration = Duration::from_secs(30);
 const INDEX_INTERVAL: Duration = Duration::from_secs(2);
 const SETTLE_INTERVAL: Duration = Duration::from_millis(500);
+const AUDIT_INTERVAL: Duration = Duration::from_secs(5);
 /// Receipts still on their way when an epoch ends have this long to arrive.
 const CLOSE_AFTER: Duration = Duration::from_secs(5);
 /// Rows of one embedding batch.
@@ -86,6 +91,8 @@ pub struct StartedScheduler {
     /// Where gateways of other processes call.
     pub gateways: Option<SocketAddr>,
     pub dispatch: Arc<dyn Dispatch>,
+    /// For what only this process can ask of the workers.
+    pub scheduler: Arc<Scheduler>,
 }
 
 /// What a worker is told by its operator.
@@ -98,6 +105,10 @@ pub struct WorkerSettings {
     /// ONNX Runtime's shared library.
     pub library: PathBuf,
     pub models: Vec<ModelSpec>,
+    /// Where the evidence behind its receipts is kept.
+    pub archive: Option<ArchiveConfig>,
+    /// What its capacity is offered for; absent serves at any price and offers nothing.
+    pub terms: Option<Terms>,
 }
 
 /// Running services, in the order they were started.
@@ -188,6 +199,7 @@ impl Running {
             address: running.sessions,
             gateways: running.gateways,
             dispatch: running.scheduler.clone(),
+            scheduler: running.scheduler.clone(),
         };
         self.spawn("scheduler", stop, async move { Ok(running.finished().await?) });
         Ok(started)
@@ -224,6 +236,32 @@ impl Running {
             settler.run(told).await;
             Ok(())
         });
+    }
+
+    /// Draws receipts of posted batches and has other workers re-execute them. `key` opens what the gateway sealed.
+    pub fn audits(
+        &mut self,
+        catalogue: &Arc<Catalogue>,
+        store: &Store,
+        scheduler: Arc<Scheduler>,
+        gateway: WalletId,
+        key: MaterialKey,
+    ) -> anyhow::Result<()> {
+        let settle = catalogue.view().context("the chain was not read yet")?.settle.clone();
+        let config = AuditConfig {
+            gateway,
+            domain: settle.domain,
+            patience: Duration::from_secs(settle.audit.verdict_s().into()),
+            interval: AUDIT_INTERVAL,
+        };
+        let auditor = Auditor::new(config, store.clone(), key, scheduler);
+        let (stop, catalogue) = (CancellationToken::new(), catalogue.clone());
+        let told = stop.clone();
+        self.spawn("auditor", stop, async move {
+            auditor.run(catalogue, told).await;
+            Ok(())
+        });
+        Ok(())
     }
 
     /// `sole`: no other process uses this key, so that what a crashed one held is free at once.
@@ -293,9 +331,21 @@ impl Running {
             epoch_s: settle.epoch_s,
             trust: Trust::default(),
             drain: Duration::from_secs(30),
+            archive: settings.archive,
         };
-        let deps =
-            WorkerDeps { engines, funding: Arc::new(waybill_worker::onchain::ChainFunding::new(catalogue.clone())) };
+        let gate = Arc::new(Gate::default());
+        if let Some(terms) = settings.terms {
+            let (chain, worker) = (catalogue.chain().clone(), config.key.pubkey());
+            let seller = Seller::new(chain, worker, terms, engines.clone(), settle.epoch_s, gate.clone());
+            let stop = CancellationToken::new();
+            let told = stop.clone();
+            self.spawn("offers", stop, async move {
+                seller.run(told).await;
+                Ok(())
+            });
+        }
+        let funding = Arc::new(waybill_worker::onchain::ChainFunding::new(catalogue.clone()));
+        let deps = WorkerDeps { engines, funding, gate };
         let stop = CancellationToken::new();
         let told = stop.clone();
         self.spawn("worker", stop, async move { Ok(waybill_worker::run(config, deps, told).await?) });

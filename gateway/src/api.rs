@@ -8,6 +8,7 @@ use crate::market::{Model, ModelKind, Placement};
 use crate::paid::{self, Call, Running, Settled, Unsettled};
 use crate::pieces::{Output, Rows, Text, usage};
 use crate::promo::{self, Label};
+use crate::routes::Class;
 use crate::state::{App, Phase};
 use crate::{body, middleware, stream, telemetry};
 use axum::body::Body;
@@ -216,12 +217,33 @@ fn find_model(app: &App, id: &str) -> Result<Model, ApiError> {
 }
 
 /// The model of a request and, when the request opts in, the promotion slot it goes through: that of the model it
-/// names, or of the best slot's model when it lets the gateway choose.
-fn find_placed(app: &App, id: &str, opts_in: bool) -> Result<(Model, Option<Placement>), ApiError> {
+/// names, or of the best slot's model when it lets the gateway choose. A request that names a class without a slot gets
+/// the class, with the dearest model that may serve it.
+fn find_placed(app: &App, id: &str, opts_in: bool) -> Result<Found, ApiError> {
     let chosen = if opts_in { promo::chosen(app.market.as_ref(), id) } else { None };
-    let model = chosen.map_or_else(|| find_model(app, id), Ok)?;
-    let placement = if opts_in { promo::placement(app.market.as_ref(), &model) } else { None };
-    Ok((model, placement))
+    let (model, class) = match chosen {
+        Some(model) => (model, None),
+        None => find_models(app, id)?,
+    };
+    let placement = if opts_in && class.is_none() { promo::placement(app.market.as_ref(), &model) } else { None };
+    Ok((model, class, placement))
+}
+
+type Found = (Model, Option<Class>, Option<Placement>);
+
+/// The model that a request names, or the class with the dearest model that may serve it.
+fn find_models(app: &App, id: &str) -> Result<(Model, Option<Class>), ApiError> {
+    match app.market.class(id) {
+        None => Ok((find_model(app, id)?, None)),
+        Some(class) => {
+            let dearest = class.dearest().cloned().ok_or_else(|| {
+                let message =
+                    format!("No container of the class '{id}' has a price for this period yet, please try again.");
+                ApiError::new(Kind::Overloaded, message)
+            })?;
+            Ok((dearest, Some(class)))
+        }
+    }
 }
 
 fn require_kind(model: &Model, kind: ModelKind, route: &str) -> Result<(), ApiError> {
@@ -242,13 +264,15 @@ async fn chat(
     let bytes = body::read(request, app.config.limits.body_bytes, app.config.times.read_body).await?;
     let parsed = ChatRequest::parse(&bytes)?;
     drop(bytes);
-    let (model, placement) = find_placed(&app, &parsed.model, parsed.sponsored)?;
+    let (model, class, placement) = find_placed(&app, &parsed.model, parsed.sponsored)?;
     require_kind(&model, ModelKind::Chat, "/v1/chat/completions")?;
     let (streamed, include_usage, wish) = (parsed.stream, parsed.include_usage, parsed.wish.clone());
     let (chat, max_units_in) = parsed.bound(&model)?;
-    let answer = Answer {
-        id: format!("chatcmpl-{}", request_id.0.trim_start_matches("req-")),
-        created: app.market.now_ms() / 1000,
+    let id = format!("chatcmpl-{}", request_id.0.trim_start_matches("req-"));
+    let created = app.market.now_ms() / 1000;
+    let answer = |model: &Model| Answer {
+        id,
+        created,
         model: model.name.clone(),
         fingerprint: format!("fp_{}", &model.artifact.to_string()[..12]),
         sponsored: placement.as_ref().map(Label::from),
@@ -256,6 +280,7 @@ async fn chat(
     let call = Call {
         request_id,
         model,
+        class,
         max_units_in,
         max_units_out: chat.max_tokens,
         input: Input { kind: Some(InputKind::Chat(chat)) },
@@ -275,7 +300,12 @@ async fn chat(
         let headers = paid_headers(&running);
         let (sender, frames) = stream::channel();
         let times = &app.config.times;
-        let style = stream::Style { answer, include_usage, ping: times.ping, stalled: times.stalled_consumer };
+        let style = stream::Style {
+            answer: answer(&running.model),
+            include_usage,
+            ping: times.ping,
+            stalled: times.stalled_consumer,
+        };
         app.tasks.spawn(stream::relay(running, first, style, caller, sender));
         let event_stream = [
             (header::CONTENT_TYPE, "text/event-stream"),
@@ -285,7 +315,8 @@ async fn chat(
         return Ok((headers, event_stream, stream::body(frames)).into_response());
     }
     let max_tokens = call.max_units_out;
-    let (headers, text, finish, settled) = whole(&app, &caller, call, || Text::new(max_tokens, true)).await?;
+    let (headers, model, text, finish, settled) = whole(&app, &caller, call, || Text::new(max_tokens, true)).await?;
+    let answer = answer(&model);
     Ok((headers, json_body(answer.completion(text.content(), finish, usage(&settled.receipt)))).into_response())
 }
 
@@ -299,14 +330,15 @@ async fn embed(
     let bytes = body::read(request, app.config.limits.body_bytes, app.config.times.read_body).await?;
     let parsed = EmbeddingsRequest::parse(&bytes)?;
     drop(bytes);
-    let (model, placement) = find_placed(&app, &parsed.model, parsed.sponsored)?;
+    let (model, class, placement) = find_placed(&app, &parsed.model, parsed.sponsored)?;
     require_kind(&model, ModelKind::Embedding, "/v1/embeddings")?;
     let (encoding, wish) = (parsed.encoding, parsed.wish.clone());
     let (embed, max_units_in) = parsed.bound(&model);
-    let (items, name) = (embed.items.len(), model.name.clone());
+    let items = embed.items.len();
     let call = Call {
         request_id,
         model,
+        class,
         max_units_in,
         max_units_out: 0,
         input: Input { kind: Some(InputKind::Embed(embed)) },
@@ -316,14 +348,15 @@ async fn embed(
         first_event: app.config.times.embeddings_first_event,
         arrived,
     };
-    let (headers, rows, _, settled) = whole(&app, &caller, call, || Rows::new(items)).await?;
+    let (headers, model, rows, _, settled) = whole(&app, &caller, call, || Rows::new(items)).await?;
     let sponsored = placement.as_ref().map(Label::from);
     let units_in = settled.receipt.units_in;
-    let body = embeddings::render(&name, rows.values(), rows.dims(), encoding, units_in, sponsored.as_ref());
+    let body = embeddings::render(&model.name, rows.values(), rows.dims(), encoding, units_in, sponsored.as_ref());
     Ok((headers, json_body(body)).into_response())
 }
 
-type Whole<O> = (HeaderMap, O, Finish, Settled);
+/// Headers, the model that answered, output, end and charge.
+type Whole<O> = (HeaderMap, Model, O, Finish, Settled);
 
 /// Runs a call whose answer leaves as a whole. Nothing has left when its line turns out to be broken, so it may run once
 /// more, as a new order; the first one costs nothing.
@@ -348,11 +381,12 @@ async fn whole<O: Output>(
 async fn collect<O: Output>(app: &Arc<App>, caller: &Caller, call: Call, output: O) -> Result<Whole<O>, Unsettled> {
     let running = paid::open(app, caller, call).await?;
     let mut headers = paid_headers(&running);
+    let model = running.model.clone();
     let (_waiting, gone) = oneshot::channel();
     let collecting = app.tasks.spawn(running.collect(output, gone));
     let (output, finish, settled) = collecting.await.unwrap_or_else(|panic| Err(ApiError::internal(panic).into()))?;
     headers.insert(CHARGE, settled.receipt.price_nc.into());
-    Ok((headers, output, finish, settled))
+    Ok((headers, model, output, finish, settled))
 }
 
 fn json_body(json: String) -> ([(HeaderName, &'static str); 1], Body) {

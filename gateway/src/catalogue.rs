@@ -1,12 +1,14 @@
 //! The chain's catalogue as the gateway's [`Market`].
 
 use crate::market::{ChannelView, Grant, Market, Model, ModelKind, Network, Node, Placement, Quote};
+use crate::routes::{Class, Member};
 use anchor_lang::prelude::Pubkey;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use waybill_chain::market::state::StageKind;
 use waybill_chain::settlement::state::{Channel, ChannelState};
-use waybill_chain::{Catalogue, View, catalogue};
+use waybill_chain::{Catalogue, View, catalogue, routing};
+use waybill_mechanism::routing::{class_id, epoch_seed};
 use waybill_protocol::{ArtifactId, ChannelId, ContainerId, WalletId, WorkerId};
 
 /// A catalogue that watches this gateway's channels. A view older than `max_age` is not healthy: no new work is sold on it.
@@ -51,6 +53,18 @@ impl Market for ChainMarket {
             auction: WalletId(placement.auction.to_bytes()),
         });
         placed.collect()
+    }
+
+    fn class(&self, name: &str) -> Option<Class> {
+        let view = self.catalogue.view()?;
+        let pricing_epoch = view.pricing_epoch();
+        let members = view.class(routing::class_kind(name)?, pricing_epoch);
+        let members = members
+            .into_iter()
+            .filter_map(|member| Some(Member { model: sold(&view, &member.model)?, share: member.share }))
+            .collect();
+        let seed = epoch_seed(&self.network.domain, pricing_epoch);
+        Some(Class { id: class_id(name), seed, members })
     }
 
     fn channel(&self, id: &ChannelId) -> Option<ChannelView> {

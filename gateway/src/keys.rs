@@ -7,7 +7,7 @@ use sha2::Sha256;
 use std::fmt;
 use subtle::ConstantTimeEq;
 use waybill_protocol::ChannelId;
-use waybill_store::{NewApiKey, Store, StoreError};
+use waybill_store::{MaterialKey, NewApiKey, Store, StoreError};
 
 const PREFIX: &str = "sk-wb-";
 const ID_CHARS: usize = 12;
@@ -21,6 +21,22 @@ pub struct Pepper([u8; 32]);
 impl Pepper {
     pub fn new(bytes: [u8; 32]) -> Self {
         Self(bytes)
+    }
+
+    /// The key under which input and output of finished calls are sealed, derived so that neither tells the other.
+    pub fn material_key(&self) -> MaterialKey {
+        MaterialKey::new(&self.derive(b"waybill/material/v1"))
+    }
+
+    /// HMAC-SHA-256 of `what` under the pepper.
+    fn derive(&self, what: &[u8]) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        // HMAC takes keys of any length, so this cannot fail.
+        if let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.0) {
+            mac.update(what);
+            bytes = mac.finalize().into_bytes().into();
+        }
+        bytes
     }
 }
 
@@ -65,13 +81,7 @@ impl SecretKey {
 
     /// HMAC-SHA-256 of the secret under the pepper: what the database keeps.
     pub fn hash(&self, pepper: &Pepper) -> [u8; 32] {
-        let mut bytes = [0; 32];
-        // HMAC takes keys of any length, so this cannot fail.
-        if let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&pepper.0) {
-            mac.update(&self.secret);
-            bytes = mac.finalize().into_bytes().into();
-        }
-        bytes
+        pepper.derive(&self.secret)
     }
 }
 

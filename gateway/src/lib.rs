@@ -18,6 +18,7 @@ pub mod credit;
 mod embeddings;
 pub mod error;
 mod json;
+mod keeper;
 pub mod keys;
 pub mod market;
 mod middleware;
@@ -26,6 +27,7 @@ mod paid;
 mod pieces;
 mod promo;
 mod resync;
+pub mod routes;
 mod server;
 mod state;
 mod stream;
@@ -39,6 +41,7 @@ pub use market::Market;
 
 use auth::KeyCache;
 use credit::Credit;
+use keeper::{Keeper, Shelf};
 use notary::Notary;
 use resync::Resyncs;
 use solana_signer::Signer;
@@ -101,6 +104,7 @@ impl Gateway {
         let credit = Credit::new(wallet, market.clone(), store.clone(), ledger.clone(), hub, tasks.clone());
         let keys = KeyCache::new(config.times.key_cache, config.limits.cached_keys, config.limits.requests_per_key);
         let notary = Notary::new(store.clone(), config.key.clone(), wallet);
+        let (keeper, shelf) = Keeper::new(&config.pepper, store.clone());
         let resyncs = Resyncs::new(dispatch.clone(), tasks.clone());
         let phase = PhaseCell::default();
         let app = Arc::new(App {
@@ -113,11 +117,12 @@ impl Gateway {
             credit,
             keys,
             notary,
+            keeper,
             resyncs,
             tasks,
             phase,
         });
-        let task = tokio::spawn(run_until(app.clone(), listener, shutdown));
+        let task = tokio::spawn(run_until(app.clone(), shelf, listener, shutdown));
         tracing::info!(%address, gateway = %wallet, "gateway listens");
         Ok(Self { address, app, task })
     }
@@ -153,12 +158,14 @@ pub async fn run(
     Ok(())
 }
 
-async fn run_until(app: Arc<App>, listener: TcpListener, shutdown: CancellationToken) {
+async fn run_until(app: Arc<App>, shelf: Shelf, listener: TcpListener, shutdown: CancellationToken) {
     let background = CancellationToken::new();
     let housekeeping = tokio::spawn(keep_house(app.clone(), background.clone()));
+    let keeping = tokio::spawn(shelf.run(background.clone()));
     server::serve(app.clone(), listener, api::router(app.clone()), shutdown).await;
     background.cancel();
     let _ = housekeeping.await;
+    let _ = keeping.await;
     app.credit.tidy(Duration::ZERO).await;
     // What this leaves, the next process signs.
     while matches!(app.notary.sign_page(app.market.network().domain).await, Ok(true)) {}
@@ -172,6 +179,7 @@ async fn keep_house(app: Arc<App>, stop: CancellationToken) {
         loop {
             ticks.tick().await;
             app.credit.tidy(app.config.times.idle_channel).await;
+            keeper::sweep(&app.store, app.market.now_ms()).await;
             telemetry::prometheus().run_upkeep();
         }
     };

@@ -1,5 +1,6 @@
 //! What the gateway reads from the chain, as a narrow trait: every answer comes from memory, never from RPC.
 
+use crate::routes::Class;
 use serde::Serialize;
 use waybill_mechanism::amount;
 use waybill_protocol::{ArtifactId, ChannelId, ContainerId, WalletId, WorkerId};
@@ -132,6 +133,10 @@ pub trait Market: Send + Sync {
     /// The promotion slots of today.
     fn placements(&self) -> Vec<Placement> {
         Vec::new()
+    }
+    /// The class with this name, such as `auto/chat`.
+    fn class(&self, _name: &str) -> Option<Class> {
+        None
     }
     fn channel(&self, id: &ChannelId) -> Option<ChannelView>;
     /// A registered, unexpired and unrevoked worker.

@@ -7,7 +7,9 @@ use crate::credit::{CreditError, Reservation};
 use crate::error::{ApiError, Kind};
 use crate::market::{Model, Placement, Quote};
 use crate::pieces::Output;
+use crate::routes::Class;
 use crate::state::App;
+use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
 use prost::Message;
 use std::pin::pin;
@@ -17,8 +19,11 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use waybill_mechanism::amount;
 use waybill_mechanism::message::{Order, Receipt, ctx_hash, flags};
+use waybill_protocol::audit::Material;
 use waybill_protocol::frame::{Ack, Closed, EventKind, Fault, FaultCode, Finish, Input, Job, MAX_FRAME_BYTES};
-use waybill_protocol::{Dispatched, EventStream, RequestId, RouteWish, SignedReceipt, WalletId, WorkerId, signing};
+use waybill_protocol::{
+    DispatchError, Dispatched, EventStream, RequestId, RouteWish, SignedReceipt, WalletId, WorkerId, signing,
+};
 use waybill_store::{Charge, Charged, LedgerError};
 
 /// Room that a job's frame needs beside its input.
@@ -36,6 +41,8 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 pub struct Call {
     pub request_id: RequestId,
     pub model: Model,
+    /// Where the request named a class: then `model` is the dearest one that may serve it.
+    pub class: Option<Class>,
     pub input: Input,
     /// Most units of the prompt, and of the answer.
     pub max_units_in: u64,
@@ -67,6 +74,8 @@ pub struct Running {
     expected: Expected,
     order: Order,
     order_signature: [u8; 64],
+    /// What verifiers would need of the input; none for a private call.
+    job: Option<Job>,
     last_event: Instant,
     /// Time the gateway itself took before the job left.
     before: Duration,
@@ -110,9 +119,9 @@ pub async fn open(app: &Arc<App>, caller: &Caller, call: Call) -> Result<Running
             format!("The input is too large: at most {} bytes reach a worker.", MAX_FRAME_BYTES - JOB_OVERHEAD);
         return Err(ApiError::new(Kind::TooLarge, message));
     }
-    let model = call.model;
-    let Some(quote) = model.quote else {
-        let message = format!("The model '{}' has no price for this period yet, please try again.", model.name);
+    let dearest = &call.model;
+    let Some(quote) = dearest.quote else {
+        let message = format!("The model '{}' has no price for this period yet, please try again.", dearest.name);
         return Err(ApiError::new(Kind::Overloaded, message));
     };
     let units = call.max_units_in.saturating_add(call.max_units_out.into());
@@ -125,49 +134,47 @@ pub async fn open(app: &Arc<App>, caller: &Caller, call: Call) -> Result<Running
     let network = app.market.network();
     let input_hash = call.input.hash();
     let slot = call.placement.map(|placement| placement.auction.0);
+    let ordered_of = call.class.as_ref().map_or(dearest.container.0, |class| class.id);
     let order = Order {
         domain: network.domain,
         channel: channel.0,
         nonce: reservation.nonce(),
         max_price_nc,
-        ctx_hash: ctx_hash(&model.container.0, &input_hash, max_price_nc, &referrer.0, slot.as_ref()),
+        ctx_hash: ctx_hash(&ordered_of, &input_hash, max_price_nc, &referrer.0, slot.as_ref()),
     };
     let order_bytes = order.to_bytes();
     let order_signature = signing::sign(&app.config.key, &order_bytes);
     let flags = flags::DELEGATED
         | if call.streamed { flags::STREAMED } else { 0 }
         | if slot.is_some() { flags::SPONSORED } else { 0 };
-    let job = Job {
+    let unplaced = Job {
         request_id: call.request_id.0.clone(),
         order: order_bytes.to_vec().into(),
         order_signature: order_signature.to_vec().into(),
         gateway: app.wallet.0.to_vec().into(),
-        container: model.container.0.to_vec().into(),
-        stage: model.stage.into(),
-        artifact: model.artifact.0.to_vec().into(),
         referrer: referrer.0.to_vec().into(),
-        price_per_1k: quote.per_1k,
-        pricing_epoch: quote.pricing_epoch,
-        next_price_per_1k: quote.next_per_1k,
-        deadline_ms: u32::try_from(call.first_event.as_millis()).unwrap_or(u32::MAX),
         flags: flags.into(),
         slot: slot.map(|slot| slot.to_vec().into()).unwrap_or_default(),
         input: Some(call.input),
+        private: call.wish.private,
+        class: call.class.as_ref().map_or_else(Bytes::new, |class| class.id.to_vec().into()),
+        ..Job::default()
+    };
+    let route = match &call.class {
+        None => vec![call.model],
+        Some(class) => class.route(&order.hash()),
     };
     let sent_ms = app.market.now_ms();
     let before = call.arrived.elapsed();
-    let constrained = call.wish != RouteWish::default();
-    let dispatched = match tokio::time::timeout(call.first_event, app.dispatch.dispatch(job, call.wish)).await {
-        Ok(Ok(dispatched)) => dispatched,
-        Ok(Err(error)) => {
+    let (model, quote, kept, dispatched) = match place(app, unplaced, route, &call.wish, call.first_event).await {
+        Ok(placed) => placed,
+        Err(error) => {
             tracing::info!(request = %call.request_id, %error, "no worker began the job");
-            metrics::counter!("waybill_shed_total", "reason" => "dispatch").increment(1);
-            reservation.abandon("dispatch");
+            let reason = if matches!(error, DispatchError::Timeout) { "timeout" } else { "dispatch" };
+            metrics::counter!("waybill_shed_total", "reason" => reason).increment(1);
+            reservation.abandon(reason);
+            let constrained = call.wish != RouteWish { private: call.wish.private, ..RouteWish::default() };
             return Err(ApiError::from_dispatch(&error, constrained));
-        }
-        Err(_) => {
-            reservation.abandon("timeout");
-            return Err(ApiError::new(Kind::UpstreamTimeout, "No worker answered in time."));
         }
     };
     if call.max_units_out > 0 {
@@ -210,9 +217,51 @@ pub async fn open(app: &Arc<App>, caller: &Caller, call: Call) -> Result<Running
         expected,
         order,
         order_signature,
+        job: kept,
         last_event: Instant::now(),
         before,
     })
+}
+
+type Placed = (Model, Quote, Option<Job>, Dispatched);
+
+/// Brings the job to a worker of the first model of the route that has one free, all within `patience`.
+async fn place(
+    app: &App,
+    unplaced: Job,
+    route: Vec<Model>,
+    wish: &RouteWish,
+    patience: Duration,
+) -> Result<Placed, DispatchError> {
+    let deadline = Instant::now() + patience;
+    let mut last = DispatchError::NoWorker("no container of this class has a price".into());
+    for model in route {
+        let Some(quote) = model.quote else { continue };
+        let remaining = deadline.saturating_duration_since(Instant::now());
+        let job = Job {
+            container: model.container.0.to_vec().into(),
+            stage: model.stage.into(),
+            artifact: model.artifact.0.to_vec().into(),
+            price_per_1k: quote.per_1k,
+            pricing_epoch: quote.pricing_epoch,
+            next_price_per_1k: quote.next_per_1k,
+            deadline_ms: u32::try_from(remaining.as_millis()).unwrap_or(u32::MAX).max(1),
+            ..unplaced.clone()
+        };
+        let kept = (!job.private).then(|| job.clone());
+        match tokio::time::timeout_at(deadline, app.dispatch.dispatch(job, wish.clone())).await {
+            Ok(Ok(dispatched)) => return Ok((model, quote, kept, dispatched)),
+            // Another container may have a worker; what this one's workers refuse, others refuse as well.
+            Ok(Err(
+                error @ (DispatchError::NoWorker(_) | DispatchError::Busy { .. } | DispatchError::Exhausted { .. }),
+            )) => {
+                last = error;
+            }
+            Ok(Err(error)) => return Err(error),
+            Err(_) => return Err(DispatchError::Timeout),
+        }
+    }
+    Err(last)
 }
 
 impl Running {
@@ -315,7 +364,7 @@ impl Running {
         let outcome = match output.seal() {
             Ok((output_hash, produced)) => {
                 let tasks = self.app.tasks.clone();
-                let settling = tasks.spawn(self.settle_now(closed, output_hash, produced));
+                let settling = tasks.spawn(self.settle_now(closed, output_hash, produced, output.values()));
                 settling.await.unwrap_or_else(|panic| Err(ApiError::internal(panic).into()))
             }
             Err(what) => Err(self.garbage(what).into()),
@@ -326,7 +375,13 @@ impl Running {
         outcome
     }
 
-    async fn settle_now(self, closed: Closed, output_hash: [u8; 32], produced: bool) -> Result<Settled, Unsettled> {
+    async fn settle_now(
+        mut self,
+        closed: Closed,
+        output_hash: [u8; 32],
+        produced: bool,
+        values: Bytes,
+    ) -> Result<Settled, Unsettled> {
         let closed_at = Instant::now();
         let app = self.app.clone();
         let now_ms = app.market.now_ms();
@@ -377,6 +432,9 @@ impl Running {
                 return Err(self.end("ledger", ApiError::internal(error)).into());
             }
         };
+        if let Some(job) = self.job.take() {
+            app.keeper.keep(&receipt, &Material { job: Some(job), tokens: closed.tokens, values });
+        }
         let request = self.request_id.clone();
         self.reservation.settle(receipt.price_nc, charged.charged_nc);
         let ack = Ack {

@@ -94,6 +94,11 @@ pub trait Output: Send + Sync + 'static {
 
     /// The hash that the receipt must name, and whether there is any output, once all of it is here.
     fn seal(&self) -> Result<([u8; 32], bool), &'static str>;
+
+    /// Vectors as they came; none for text, whose tokens the worker names.
+    fn values(&self) -> Bytes {
+        Bytes::new()
+    }
 }
 
 impl Output for Text {
@@ -125,6 +130,10 @@ impl Output for Rows {
         } else {
             Err("fewer vectors than inputs")
         }
+    }
+
+    fn values(&self) -> Bytes {
+        Bytes::copy_from_slice(&self.values)
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::auth::KeyCache;
 use crate::config::GatewayConfig;
 use crate::credit::Credit;
+use crate::keeper::Keeper;
 use crate::market::Market;
 use crate::notary::Notary;
 use crate::resync::Resyncs;
@@ -28,6 +29,7 @@ pub(crate) struct App {
     pub credit: Arc<Credit>,
     pub keys: KeyCache,
     pub notary: Notary,
+    pub keeper: Keeper,
     pub resyncs: Arc<Resyncs>,
     /// Work that outlives its request: streams, commits, voids.
     pub tasks: TaskTracker,

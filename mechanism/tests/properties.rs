@@ -15,7 +15,7 @@ use waybill_mechanism::message::{ChargeNote, Line, Order, Receipt, Voucher};
 use waybill_mechanism::pacing::{next_pace, paced_bid};
 use waybill_mechanism::precompile;
 use waybill_mechanism::promo;
-use waybill_mechanism::routing::{nest_weights, pick, route_weight};
+use waybill_mechanism::routing::{self, CAP, Contender, EXPLORATION, PARTS, nest_weights, pick, route_weight};
 use waybill_mechanism::stack::{StackInput, base_cost, price_stack, split_amount, split_bps, split_fee, weaver_ask};
 use waybill_mechanism::vcg::{Bid, gsp, vcg};
 
@@ -51,6 +51,10 @@ fn stacks() -> impl Strategy<Value = StackInput> {
             phi_bps,
             caps_bps: [v, o, w],
         })
+}
+
+fn owners_and_nests_equal(a: &Contender, b: &Contender) -> bool {
+    (a.owner, a.nest) == (b.owner, b.nest)
 }
 
 fn wide_mul_div(a: u64, b: u64, c: u64) -> (Option<u64>, Option<u64>) {
@@ -342,6 +346,56 @@ proptest! {
         if u128::from(most) * u128::from(rate) / 1_000_000_000 + n < u128::from(balance) {
             prop_assert_eq!(step_by_step, most, "a funded channel settles every claim in any order");
         }
+    }
+
+    #[test]
+    fn routing_shares_add_up_and_keep_the_caps(entries in prop::collection::vec((wide(), 0u8..6, 0u8..8, 0u8..4), 0..12)) {
+        let contenders: Vec<Contender> = entries
+            .iter()
+            .map(|(weight, owner, nest, age)| Contender { weight: *weight, owner: [*owner; 32], nest: [*nest; 32], is_newcomer: *age == 0 })
+            .collect();
+        let shares = routing::shares(&contenders);
+        prop_assert_eq!(shares.len(), contenders.len());
+        let sum: u64 = shares.iter().sum();
+        let lost = contenders.len() as u64;
+        let served = contenders.iter().any(|c| c.weight > 0);
+        prop_assert!(sum <= PARTS && (!served || sum + lost >= PARTS), "{} of all traffic", sum);
+        let all_new = !contenders.iter().any(|c| c.weight > 0 && !c.is_newcomer);
+        let counted: Vec<usize> = (0..contenders.len()).filter(|i| contenders[*i].weight > 0 && (all_new || !contenders[*i].is_newcomer)).collect();
+        let explored: u64 = (0..contenders.len()).filter(|i| !counted.contains(i)).map(|i| shares[i]).sum();
+        prop_assert!(explored <= EXPLORATION);
+        let owners: std::collections::BTreeSet<[u8; 32]> = counted.iter().map(|i| contenders[*i].owner).collect();
+        if owners.len() >= 3 {
+            for owner in owners {
+                let of_owner: u64 = counted.iter().filter(|i| contenders[**i].owner == owner).map(|i| shares[*i]).sum();
+                prop_assert!(of_owner <= CAP);
+            }
+        } else if counted.len() >= 3 {
+            prop_assert!(counted.iter().all(|i| shares[*i] <= CAP));
+        }
+        // A better container never gets less than a worse one of the same owner and nest.
+        for (a, b) in counted.iter().zip(counted.iter().skip(1)) {
+            let (one, other) = (contenders[*a], contenders[*b]);
+            if owners_and_nests_equal(&one, &other) && one.weight >= other.weight {
+                prop_assert!(shares[*a] >= shares[*b]);
+            }
+        }
+    }
+
+    #[test]
+    fn copies_of_a_container_bring_its_owner_nothing(weights in prop::array::uniform3(1u64..1 << 20), copies in 1usize..6) {
+        let contender = |weight, owner: u8, nest: u8| Contender { weight, owner: [owner; 32], nest: [nest; 32], is_newcomer: false };
+        let alone: Vec<Contender> = (0u8..).zip(weights).map(|(i, weight)| contender(weight, i, i)).collect();
+        let mut cloned = alone.clone();
+        cloned.extend((0..copies).map(|_| contender(weights[0], 0, 0)));
+        let of_first = |contenders: &[Contender]| -> u64 {
+            let shares = routing::shares(contenders);
+            contenders.iter().zip(shares).filter(|(c, _)| c.owner == [0; 32]).map(|(_, share)| share).sum()
+        };
+        let (before, after) = (of_first(&alone), of_first(&cloned));
+        // One part of rounding per container, and a weight of at least 1 for each copy.
+        let slack = (copies as u64 + 3) * (1 + PARTS / weights.iter().sum::<u64>());
+        prop_assert!(after <= before + slack, "{} became {}", before, after);
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub struct RouteWish {
     pub max_rtt_ms: Option<u32>,
     /// What the choice leans to.
     pub sort: Sort,
+    /// Nobody keeps input or output, also not sealed for audits: what comes back cannot be checked by re-execution.
+    pub private: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -46,6 +46,12 @@ pub struct Job {
     pub flags: u32,
     #[prost(message, optional, tag = "14")]
     pub input: Option<Input>,
+    /// Nobody keeps input or output: no evidence, no audit.
+    #[prost(bool, tag = "15")]
+    pub private: bool,
+    /// Of a class request: the class's id, which the order names in place of the container. Empty otherwise.
+    #[prost(bytes = "bytes", tag = "16")]
+    pub class: Bytes,
     /// Auction of the promotion slot that brought the request; empty unless sponsored.
     #[prost(bytes = "bytes", tag = "20")]
     pub slot: Bytes,
@@ -187,6 +193,9 @@ pub struct Closed {
     pub queue_ms: u32,
     #[prost(uint32, tag = "6")]
     pub first_token_ms: u32,
+    /// The generated tokens of a chat, the end-of-text token included; none for embeddings and private jobs.
+    #[prost(uint32, repeated, tag = "7")]
+    pub tokens: Vec<u32>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, prost::Enumeration)]

@@ -1,6 +1,7 @@
 //! What gateway, scheduler and worker say to each other: typed ids, frames, signed receipts and the `Dispatch` trait.
 //! No I/O happens here; transports live in the services.
 
+pub mod audit;
 pub mod dispatch;
 pub mod frame;
 pub mod id;

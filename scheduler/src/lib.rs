@@ -6,6 +6,7 @@
 //! sends its first event. A gateway in this process calls `Scheduler` through `waybill_protocol::Dispatch`, one in
 //! another process through `remote::RemoteScheduler`.
 
+pub mod audit;
 mod budget;
 pub mod config;
 mod dispatch;

@@ -14,7 +14,10 @@ use hyper_util::rt::TokioTimer;
 use prost::Message;
 use std::{future::Future, time::Duration};
 use tokio_util::sync::CancellationToken;
-use waybill_protocol::frame::{Ack, Challenge, Event, Hello, Job, Report, Welcome};
+use waybill_protocol::{
+    audit::{AuditAnswer, AuditJob, EvidenceRecord, EvidenceRequest},
+    frame::{Ack, Challenge, Event, Hello, Job, MAX_FRAME_BYTES, Report, Welcome},
+};
 
 /// Per job. What a stalled consumer leaves unread stays below this.
 const STREAM_WINDOW: u32 = 128 << 10;
@@ -30,6 +33,8 @@ pub(crate) enum LinkError {
     Status { path: &'static str, status: StatusCode },
     #[error("the worker's hello is not one: {0}")]
     Hello(String),
+    #[error("the worker's answer to {path} cannot be read: {reason}")]
+    Answer { path: &'static str, reason: String },
 }
 
 /// Runs a connection's tasks until the session ends. Dropping hyper's connection handle alone would let streams that
@@ -104,6 +109,24 @@ impl Link {
     /// Dropping the stream, or this future, resets the HTTP/2 stream: the worker stops.
     pub async fn run(&self, job: &Job) -> Result<Messages<Event>, LinkError> {
         Ok(Messages::new(self.post("/run", job, StatusCode::OK).await?.into_body()))
+    }
+
+    /// The record that the worker kept for one of its receipts; refused with 404 when there is none.
+    pub async fn evidence(&self, request: &EvidenceRequest) -> Result<EvidenceRecord, LinkError> {
+        self.ask("/evidence", request).await
+    }
+
+    /// The worker's word on somebody else's receipt. Takes as long as the re-execution.
+    pub async fn audit(&self, job: &AuditJob) -> Result<AuditAnswer, LinkError> {
+        self.ask("/audit", job).await
+    }
+
+    /// Posts one message and reads one.
+    async fn ask<M: Message + Default>(&self, path: &'static str, message: &impl Message) -> Result<M, LinkError> {
+        let unreadable = |reason: String| LinkError::Answer { path, reason };
+        let body = self.post(path, message, StatusCode::OK).await?.into_body();
+        let body = Limited::new(body, MAX_FRAME_BYTES).collect().await.map_err(|e| unreadable(e.to_string()))?;
+        M::decode(body.to_bytes()).map_err(|e| unreadable(e.to_string()))
     }
 
     async fn post(

@@ -8,8 +8,8 @@ use waybill_mechanism::merkle::{self, Node, Tree};
 use waybill_mechanism::message::Line;
 use waybill_protocol::ChannelId;
 use waybill_store::{
-    BatchId, BatchStatus, ChainEvent, Cursor, EventPage, LineLeaf, NewBatch, NewOutbox, OutboxStatus, Projection,
-    ReceiptLeaf, StoreError, Transition,
+    AuditState, BatchId, BatchStatus, ChainEvent, Cursor, DrawId, EventPage, LineLeaf, NewAudit, NewBatch, NewOutbox,
+    OutboxStatus, Projection, ReceiptLeaf, SealedMaterial, StoreError, StoredVerdict, Transition,
 };
 
 const EPOCH: u32 = 490_000;
@@ -23,6 +23,8 @@ on_both_databases!(
     an_outbox_key_names_one_intent,
     events_and_cursor_move_together,
     a_channel_names_its_parties_once,
+    material_is_kept_once_and_goes_after_its_time,
+    an_audit_is_leased_judged_and_ended_once,
 );
 
 /// Charges `per_worker` receipts for each of three workers and closes the epoch.
@@ -306,4 +308,69 @@ async fn a_channel_names_its_parties_once(world: World) {
     assert_eq!(world.store.channels_of_consumer(common::CONSUMER).await.unwrap(), [known]);
     assert_eq!(world.store.channel(ChannelId([8; 32])).await.unwrap(), None);
     world.stop().await;
+}
+
+async fn material_is_kept_once_and_goes_after_its_time(world: World) {
+    let row = |tag: u8, expires_ms| SealedMaterial { receipt_hash: [tag; 32], expires_ms, sealed: vec![tag; 40] };
+    world.store.keep_material(&[row(1, 100), row(2, 200), row(3, 300)]).await.unwrap();
+    let second = SealedMaterial { sealed: vec![9], ..row(1, 900) };
+    world.store.keep_material(&[second]).await.unwrap();
+    assert_eq!(world.store.sealed_material(&[1; 32]).await.unwrap(), Some(vec![1; 40]), "the first stays");
+    assert_eq!(world.store.drop_expired_material(200, 1).await.unwrap(), 1, "at most so many at once");
+    assert_eq!(world.store.drop_expired_material(200, 10).await.unwrap(), 1);
+    assert_eq!(world.store.sealed_material(&[2; 32]).await.unwrap(), None);
+    assert!(world.store.sealed_material(&[3; 32]).await.unwrap().is_some());
+}
+
+async fn an_audit_is_leased_judged_and_ended_once(mut world: World) {
+    closed_epoch(&mut world, 2).await;
+    let batch = build(&world).await;
+    world.store.insert_batch(&batch, None).await.unwrap();
+    let charge = world.store.receipt_at(batch.id, 3).await.unwrap().unwrap();
+    assert_eq!(charge.receipt_id, batch.receipts[3].receipt_id);
+    assert!(world.store.receipt_at(batch.id, 6).await.unwrap().is_none());
+
+    let audit = |draw| NewAudit {
+        id: DrawId { batch: batch.id, draw },
+        seed: [4; 32],
+        leaf: 3,
+        receipt_id: charge.receipt_id.clone(),
+        worker: waybill_protocol::WorkerId([1; 32]),
+        price_nc: 10,
+    };
+    world.store.insert_audits(&[audit(0), audit(1)], 50).await.unwrap();
+    world.store.insert_audits(&[audit(0), audit(1)], 60).await.unwrap();
+    assert_eq!(world.store.count_audits(batch.id).await.unwrap(), 2);
+
+    let first = world.store.lease_audit(100, 200).await.unwrap().unwrap();
+    let second = world.store.lease_audit(100, 200).await.unwrap().unwrap();
+    assert_ne!(first.id, second.id, "two callers never hold the same");
+    assert_eq!(world.store.lease_audit(199, 300).await.unwrap(), None, "both are held");
+    assert_eq!(world.store.lease_audit(200, 300).await.unwrap().unwrap().id, first.id, "a lease runs out");
+    assert_eq!((first.seed, first.created_ms, first.state), ([4; 32], 50, AuditState::Open));
+
+    let verdict = |verifier: u8, verdict: u8| StoredVerdict {
+        verifier: waybill_protocol::WorkerId([verifier; 32]),
+        verdict: vec![verdict],
+        created_ms: 70,
+    };
+    world.store.keep_verdict(first.id, &verdict(5, 1)).await.unwrap();
+    world.store.keep_verdict(first.id, &verdict(5, 2)).await.unwrap();
+    world.store.keep_verdict(first.id, &verdict(6, 3)).await.unwrap();
+    assert_eq!(
+        world.store.verdicts(first.id).await.unwrap(),
+        [verdict(5, 1), verdict(6, 3)],
+        "a verifier's first stays"
+    );
+
+    world.store.defer_audit(second.id, "nobody is there", 500, 210).await.unwrap();
+    assert_eq!(world.store.audit(second.id).await.unwrap().unwrap().note, "nobody is there");
+    assert!(world.store.end_audit(first.id, AuditState::Failed, "two of two", 220).await.unwrap());
+    assert!(!world.store.end_audit(first.id, AuditState::Passed, "too late", 230).await.unwrap(), "it ends once");
+    assert_eq!(world.store.lease_audit(400, 900).await.unwrap(), None);
+    assert_eq!(world.store.lease_audit(500, 900).await.unwrap().unwrap().id, second.id);
+    let failed = world.store.audits(Some(AuditState::Failed), 10).await.unwrap();
+    assert_eq!(failed.iter().map(|audit| audit.id).collect::<Vec<_>>(), [first.id]);
+    assert_eq!(world.store.audits(None, 10).await.unwrap().len(), 2);
+    assert_eq!(world.store.audits_of_receipt(&charge.receipt_id).await.unwrap().len(), 2);
 }

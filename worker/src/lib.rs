@@ -3,12 +3,15 @@
 //! A worker serves only orders that a funded channel backs, signs a receipt for every finished piece of work, and stops
 //! serving a gateway that does not countersign.
 
+pub mod archive;
+pub mod audit;
 pub mod chat;
 pub mod embed;
 pub mod engines;
 pub mod funding;
 mod link;
 pub mod model;
+pub mod offers;
 pub mod onchain;
 mod order;
 pub mod receipt;
@@ -18,10 +21,12 @@ pub mod service;
 mod slot;
 mod speed;
 
+pub use archive::{Archive, ArchiveConfig};
 pub use engines::{EngineConfig, Engines};
 pub use funding::{ChannelFunds, Funding, FundingError};
 pub use link::{LinkError, PROTOCOL, SESSION_PATH, UrlError};
 pub use model::{ModelError, ModelKind, ModelSpec};
+pub use offers::Gate;
 pub use receipt::{ReceiptBook, Trust};
 pub use self_test::{SelfTest, self_test};
 pub use service::{Profile, Worker};
@@ -46,6 +51,8 @@ pub struct WorkerConfig {
     pub trust: Trust,
     /// Time for work in progress to end after shutdown.
     pub drain: Duration,
+    /// Where the evidence behind receipts is kept for audits; absent keeps none, and a drawn receipt cannot be defended.
+    pub archive: Option<ArchiveConfig>,
 }
 
 /// What a worker is given: loaded models (shared by several workers of one process, if so wished) and who pays.
@@ -53,6 +60,8 @@ pub struct WorkerConfig {
 pub struct WorkerDeps {
     pub engines: Arc<Engines>,
     pub funding: Arc<dyn Funding>,
+    /// Shut while the market pays less than the worker wants.
+    pub gate: Arc<Gate>,
 }
 
 /// Why a worker does not start. Once it runs, it ends only on shutdown.
@@ -64,6 +73,8 @@ pub enum WorkerError {
     Model(#[from] ModelError),
     #[error("a worker needs at least one slot and an epoch of at least one second")]
     Empty,
+    #[error("the folder for evidence is not usable: {0}")]
+    Archive(#[from] std::io::Error),
 }
 
 /// Keeps a session with the scheduler until `shutdown`, then drains and returns.
@@ -73,7 +84,8 @@ pub async fn run(config: WorkerConfig, deps: WorkerDeps, shutdown: CancellationT
         return Err(WorkerError::Empty);
     }
     let book = ReceiptBook::new(config.key, config.domain, config.epoch_s, config.trust);
-    let worker = Worker::new(config.profile, book, deps.engines, deps.funding);
+    let archive = config.archive.map(Archive::open).transpose()?.map(Arc::new);
+    let worker = Worker::assemble(config.profile, book, deps, archive);
     link::keep(worker, target, config.drain, shutdown).await;
     Ok(())
 }

@@ -26,7 +26,10 @@ use tokio_rustls::{
     rustls::{self, ClientConfig, RootCertStore, pki_types::ServerName},
 };
 use tokio_util::sync::CancellationToken;
-use waybill_protocol::frame::{Ack, Challenge, Job, MAX_FRAME_BYTES, Report, Welcome, encode};
+use waybill_protocol::{
+    audit::{AuditAnswer, AuditJob, AuditOutcome, EvidenceRequest},
+    frame::{Ack, Challenge, Job, MAX_FRAME_BYTES, Report, Welcome, encode},
+};
 
 use crate::service::Worker;
 
@@ -251,6 +254,18 @@ async fn answer(worker: Arc<Worker>, leaving: CancellationToken, request: Reques
         }),
         (&Method::GET, "/ping") => Ok(status(StatusCode::NO_CONTENT)),
         (&Method::GET, "/reports") => Ok(frames(reports(worker, leaving))),
+        (&Method::POST, "/evidence") => read::<EvidenceRequest>(request, MAX_CONTROL_BYTES).await.and_then(|request| {
+            let record = worker.evidence(&request).ok_or(StatusCode::NOT_FOUND)?;
+            Ok(protobuf(Full::new(Bytes::from(record.encode_to_vec())).boxed_unsync()))
+        }),
+        (&Method::POST, "/audit") => match read::<AuditJob>(request, MAX_FRAME_BYTES).await {
+            Ok(job) => {
+                let outcome = worker.audit(&job).await.map_or_else(AuditOutcome::Fault, AuditOutcome::Verdict);
+                let answer = AuditAnswer { outcome: Some(outcome) };
+                Ok(protobuf(Full::new(Bytes::from(answer.encode_to_vec())).boxed_unsync()))
+            }
+            Err(status) => Err(status),
+        },
         (&Method::POST, "/run") => read::<Job>(request, MAX_FRAME_BYTES).await.map(|job| frames(worker.run_job(job))),
         _ => Err(StatusCode::NOT_FOUND),
     };

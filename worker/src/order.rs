@@ -39,6 +39,11 @@ pub(crate) fn check(job: &Job, domain: [u8; 8], allowed: Option<&[WalletId]>) ->
     let gateway = WalletId::try_from(&job.gateway[..]).map_err(|_| malformed("gateway"))?;
     let container = ContainerId::try_from(&job.container[..]).map_err(|_| malformed("container"))?;
     let referrer = WalletId::try_from(&job.referrer[..]).map_err(|_| malformed("referrer"))?;
+    // Where the order names a class, the gateway chose the container; anyone recomputes the choice from the chain.
+    let ordered_of = match job.class.len() {
+        0 => container.0,
+        _ => job.class[..].try_into().map_err(|_| malformed("class"))?,
+    };
     let artifact = ArtifactId::try_from(&job.artifact[..]).map_err(|_| malformed("artifact"))?;
     let stage = u8::try_from(job.stage).map_err(|_| malformed("stage"))?;
     let input = job.input.clone().ok_or_else(|| malformed("input"))?;
@@ -53,7 +58,7 @@ pub(crate) fn check(job: &Job, domain: [u8; 8], allowed: Option<&[WalletId]>) ->
     }
     let input_hash = input.hash();
     let slot = slot(job)?;
-    if order.ctx_hash != message::ctx_hash(&container.0, &input_hash, order.max_price_nc, &referrer.0, slot.as_ref()) {
+    if order.ctx_hash != message::ctx_hash(&ordered_of, &input_hash, order.max_price_nc, &referrer.0, slot.as_ref()) {
         return Err(unfunded("the order is for other work"));
     }
     let request_hash = order.hash();

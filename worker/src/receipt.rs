@@ -16,6 +16,7 @@ use std::{
 use waybill_mechanism::{amount, message::Receipt};
 use waybill_protocol::{
     WalletId, WorkerId,
+    audit::Verdict,
     frame::{Ack, LineState},
     signing,
 };
@@ -175,6 +176,11 @@ impl ReceiptBook {
     /// Signs a session's challenge.
     pub fn sign_hello(&self, nonce: &[u8]) -> [u8; 64] {
         signing::sign(&self.key, &signing::hello_message(&self.domain, nonce))
+    }
+
+    /// Signs what this worker found about another one's receipt.
+    pub fn sign_verdict(&self, verdict: &mut Verdict) {
+        verdict.sign(&self.domain, &self.key);
     }
 
     /// Gives finished work the next place in its line and signs it.

@@ -13,10 +13,11 @@ use std::{
 use tokio::sync::{Notify, Semaphore, oneshot};
 use waybill_mechanism::{
     amount,
-    message::{flags, inference_seed, line_key},
+    message::{Receipt, flags, inference_seed, line_key},
 };
 use waybill_protocol::{
     ChannelId, WalletId, WorkerId,
+    audit::{AuditJob, EvidenceRecord, EvidenceRequest, Verdict},
     frame::{
         Ack, Challenge, Chat, Closed, Event, EventKind, Fault, FaultCode, Finish, Hello, InputKind, Job, Report,
         TextDelta, Turn, Vectors, Welcome,
@@ -24,10 +25,14 @@ use waybill_protocol::{
 };
 
 use crate::{
-    chat::{ChatDone, ChatEvent, ChatRequest, Generation, Message, Sampling, internal},
+    WorkerDeps,
+    archive::Archive,
+    audit,
+    chat::{ChatDone, ChatEvent, ChatRequest, Evidence, Generation, Message, Sampling, internal},
     embed::Embedded,
     engines::{DET_CLASS, Engine, Engines},
     funding::{Funding, FundingError, Reservation, Tabs},
+    offers::Gate,
     order::{self, Ordered},
     receipt::{Price, ReceiptBook, Work, sha256},
     slot::Slot,
@@ -35,6 +40,8 @@ use crate::{
 
 /// What runs the models; receipts and reports name it.
 const DEVICE: &str = "cpu";
+/// Prices move once per pricing epoch; who is refused for the price need not ask again at once.
+const BELOW_FLOOR_MS: u32 = 30_000;
 
 /// How a worker presents itself and what it accepts.
 #[derive(Debug, Clone)]
@@ -55,8 +62,13 @@ pub struct Worker {
     book: ReceiptBook,
     engines: Arc<Engines>,
     funding: Arc<dyn Funding>,
+    /// Where the evidence behind receipts is kept; without one it cannot answer an audit of its own work.
+    archive: Option<Arc<Archive>>,
+    gate: Arc<Gate>,
     tabs: Tabs,
     slots: Arc<Semaphore>,
+    /// Audits are unpaid by the job and slow: one at a time.
+    audits: Semaphore,
     received: AtomicU64,
     reports: AtomicU64,
     draining: AtomicBool,
@@ -66,6 +78,12 @@ pub struct Worker {
 
 impl Worker {
     pub fn new(profile: Profile, book: ReceiptBook, engines: Arc<Engines>, funding: Arc<dyn Funding>) -> Arc<Self> {
+        Self::assemble(profile, book, WorkerDeps { engines, funding, gate: Arc::default() }, None)
+    }
+
+    /// A worker with all its parts; `archive` keeps the evidence behind its receipts.
+    pub fn assemble(profile: Profile, book: ReceiptBook, deps: WorkerDeps, archive: Option<Arc<Archive>>) -> Arc<Self> {
+        let WorkerDeps { engines, funding, gate } = deps;
         // The scheduler fills the offered slots; as many again are taken in here, because it learns of a job's end
         // before the slot is free.
         let slots = Arc::new(Semaphore::new(2 * profile.slots));
@@ -74,8 +92,11 @@ impl Worker {
             book,
             engines,
             funding,
+            archive,
+            gate,
             tabs: Tabs::default(),
             slots,
+            audits: Semaphore::new(1),
             received: AtomicU64::new(0),
             reports: AtomicU64::new(0),
             draining: AtomicBool::new(false),
@@ -142,7 +163,7 @@ impl Worker {
             received_jobs: self.received.load(Relaxed),
             queued_tokens: self.engines.queued_tokens(),
             active: active as u32,
-            free_slots: if self.draining.load(Relaxed) { 0 } else { free as u32 },
+            free_slots: if self.draining.load(Relaxed) || self.gate.is_shut() { 0 } else { free as u32 },
             prefill_tps,
             decode_tps,
             draining: self.draining.load(Relaxed),
@@ -160,6 +181,32 @@ impl Worker {
         self.load_changed.notify_one();
         let all = u32::try_from(self.profile.slots).unwrap_or(u32::MAX);
         let _ = tokio::time::timeout(limit, self.slots.acquire_many(all)).await;
+    }
+
+    /// Re-executes another worker's receipt and signs what came out.
+    pub async fn audit(&self, job: &AuditJob) -> Result<Verdict, Fault> {
+        if self.draining.load(Relaxed) {
+            return Err(busy("the worker is leaving"));
+        }
+        let _only = self.audits.try_acquire().map_err(|_| busy("another audit is under way"))?;
+        let slot = self.slots.clone().try_acquire_owned().map_err(|_| busy("every slot is taken"))?;
+        let slot = Slot::new(slot, self.load_changed.clone());
+        let domain = self.book.domain();
+        let (receipt, finding) = audit::audit(&self.engines, domain, job, Some(slot)).await?;
+        if receipt.worker == self.id().0 {
+            return Err(Fault::new(FaultCode::BadInput, "nobody audits himself"));
+        }
+        let mut verdict = finding.into_verdict(self.id().0, &receipt);
+        self.book.sign_verdict(&mut verdict);
+        Ok(verdict)
+    }
+
+    /// The evidence behind one of this worker's own receipts; `None` for any other, and for one that is not kept.
+    pub fn evidence(&self, request: &EvidenceRequest) -> Option<EvidenceRecord> {
+        let receipt = Receipt::from_bytes(&request.receipt).ok().filter(|receipt| receipt.worker == self.id().0)?;
+        let found = self.archive.as_ref()?.find(&receipt);
+        let evidence = found.inspect_err(|error| tracing::warn!(%error, "evidence cannot be read")).ok()??;
+        Some(EvidenceRecord { record: evidence.as_bytes().to_vec().into() })
     }
 
     /// Runs one job. Faults come as the last event; dropping the stream cancels the work.
@@ -182,7 +229,7 @@ impl Worker {
             },
             Phase::Chat(run) => self.continue_chat(run).await,
             Phase::Embedded { account, queue_ms, done_ms } => self
-                .close(*account, Finish::Stop, queue_ms, done_ms)
+                .close(*account, Finish::Stop, queue_ms, done_ms, None)
                 .map(|closed| (EventKind::Closed(closed), Phase::End)),
             Phase::End => return None,
         };
@@ -196,6 +243,10 @@ impl Worker {
         let deadline = (job.deadline_ms > 0).then(|| Instant::now() + Duration::from_millis(job.deadline_ms.into()));
         if self.draining.load(Relaxed) {
             return Err(busy("the worker is leaving"));
+        }
+        if self.gate.is_shut() {
+            let why = "the market's base price is below this worker's floor";
+            return Err(Fault { retry_after_ms: Some(BELOW_FLOOR_MS), ..busy(why) });
         }
         let ordered = order::check(&job, self.book.domain(), self.profile.allowed_gateways.as_deref())?;
         if !self.book.trusts(&ordered.gateway, started_ms) {
@@ -234,7 +285,7 @@ impl Worker {
                 max_price_nc: ordered.order.max_price_nc,
                 started_ms,
             };
-            Ok(Account { work, reservation })
+            Ok(Account { work, reservation, private: job.private })
         };
         match (&ordered.input.kind, engine) {
             (Some(InputKind::Chat(chat)), Engine::Chat(engine)) => {
@@ -282,15 +333,16 @@ impl Worker {
                 run.text.update(text.as_bytes());
                 Ok((EventKind::Text(TextDelta { text, tokens }), Phase::Chat(run)))
             }
-            Some(ChatEvent::Done(ChatDone { finish, tokens, evidence, queue_ms, first_token_ms })) => {
+            Some(ChatEvent::Done(ChatDone { finish, tokens, evidence, queue_ms, first_token_ms, .. })) => {
                 let ChatRun { account, text, .. } = *run;
                 let work = Work {
                     output_hash: text.finalize().into(),
-                    evidence_hash: evidence,
+                    evidence_hash: evidence.hash(),
                     units_out: tokens,
                     ..account.work
                 };
-                let closed = self.close(Account { work, ..account }, finish, queue_ms, first_token_ms)?;
+                let account = Account { work, ..account };
+                let closed = self.close(account, finish, queue_ms, first_token_ms, Some(evidence))?;
                 Ok((EventKind::Closed(closed), Phase::End))
             }
             Some(ChatEvent::Failed(fault)) => Err(fault),
@@ -308,9 +360,23 @@ impl Worker {
         Ok((EventKind::Vectors(Vectors { dims, values }), next))
     }
 
-    fn close(&self, account: Account, finish: Finish, queue_ms: u32, first_token_ms: u32) -> Result<Closed, Fault> {
+    fn close(
+        &self,
+        account: Account,
+        finish: Finish,
+        queue_ms: u32,
+        first_token_ms: u32,
+        evidence: Option<Evidence>,
+    ) -> Result<Closed, Fault> {
         let signed = self.book.close(&account.work, now_ms()).map_err(internal)?;
         account.reservation.served(signed.receipt.price_nc);
+        let evidence = evidence.filter(|_| !account.private);
+        if let (Some(archive), Some(evidence)) = (&self.archive, &evidence) {
+            // Before the receipt leaves, so that no receipt is out whose evidence is not kept.
+            if let Err(error) = archive.keep(&signed.receipt, evidence) {
+                tracing::error!(%error, "evidence is not kept: an audit of this receipt cannot be answered");
+            }
+        }
         Ok(Closed {
             finish: finish.into(),
             receipt: signed.receipt.to_bytes().to_vec().into(),
@@ -318,6 +384,7 @@ impl Worker {
             device: DEVICE.into(),
             queue_ms,
             first_token_ms,
+            tokens: evidence.map_or_else(Vec::new, |evidence| evidence.tokens()),
         })
     }
 }
@@ -343,6 +410,8 @@ enum Started {
 struct Account {
     work: Work,
     reservation: Reservation,
+    /// Nobody keeps what was said.
+    private: bool,
 }
 
 struct ChatRun {
@@ -357,15 +426,15 @@ struct EmbedRun {
 }
 
 /// Most units that cost no more than `max_price_nc`.
-fn affordable_units(max_price_nc: u64, per_1k: u64) -> u64 {
+pub(crate) fn affordable_units(max_price_nc: u64, per_1k: u64) -> u64 {
     if per_1k == 0 { u64::MAX } else { amount::mul_div_floor(max_price_nc, 1_000, per_1k).unwrap_or(u64::MAX) }
 }
 
-fn message(turn: &Turn) -> Message {
+pub(crate) fn message(turn: &Turn) -> Message {
     Message { role: turn.role.clone(), content: turn.content.clone() }
 }
 
-fn sampling(chat: &Chat, request_hash: &[u8; 32]) -> Result<Sampling, Fault> {
+pub(crate) fn sampling(chat: &Chat, request_hash: &[u8; 32]) -> Result<Sampling, Fault> {
     let bounded = |name: &str, value: f32, low: f32, high: f32| {
         let fault = || Fault::new(FaultCode::BadInput, format!("{name} must be between {low} and {high}"));
         if (low..=high).contains(&value) { Ok(value) } else { Err(fault()) }

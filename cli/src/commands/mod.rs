@@ -2,6 +2,7 @@
 
 pub mod artifact;
 pub mod ask;
+pub mod audit;
 pub mod channel;
 pub mod container;
 pub mod earnings;
@@ -46,6 +47,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         Command::Promote(args) => promote::run(args, &context).await,
         Command::Channel(args) => channel::run(args, &context).await,
         Command::Key(args) => key::run(args, &context).await,
+        Command::Audit(args) => audit::run(args, &context).await,
         Command::Receipt(args) => receipt::run(args, &context).await,
         Command::Earnings(args) => earnings::run(args, &context).await,
     }

@@ -9,8 +9,9 @@ use anyhow::Context as _;
 use clap::Args;
 use serde::Serialize;
 use solana_signer::Signer;
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use waybill_chain::Catalogue;
+use waybill_protocol::WalletId;
 use waybill_store::Store;
 
 #[derive(Debug, Args)]
@@ -27,6 +28,9 @@ pub struct SchedulerArgs {
     /// Database shared with the gateway: sqlite://PATH or postgres://…
     #[arg(long, env = "WAYBILL_DATABASE", value_name = "URL")]
     database: String,
+    /// The gateway's secret file, which opens what it keeps for audits; without it nothing is audited
+    #[arg(long, env = "WAYBILL_PEPPER", value_name = "FILE")]
+    pepper: Option<PathBuf>,
     /// Dispatch only; another scheduler settles
     #[arg(long)]
     no_settlement: bool,
@@ -53,6 +57,11 @@ pub async fn run(args: SchedulerArgs, context: &Context) -> anyhow::Result<()> {
     let started = running.scheduler(args.listen, Some(args.gateway_listen), &catalogue, &store, key.clone()).await?;
     if !args.no_settlement {
         running.settlement(&catalogue, &store, key.clone());
+    }
+    if let Some(file) = &args.pepper {
+        let pepper = services::read_pepper(file)?;
+        let gateway = WalletId(key.pubkey().to_bytes());
+        running.audits(&catalogue, &store, started.scheduler.clone(), gateway, pepper.material_key())?;
     }
     let ready = Ready {
         workers: format!("http://{}", started.address),

@@ -12,18 +12,21 @@ use serde::Serialize;
 use solana_signer::Signer;
 use std::{
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 use waybill_chain::{Catalogue, ix, market::instructions::RegisterNodeArgs};
-use waybill_worker::{EngineConfig, ModelSpec};
+use waybill_worker::{ArchiveConfig, EngineConfig, ModelSpec, offers::Terms};
 
 /// The service definition that `install` fills in.
 const UNIT: &str = include_str!("../../../deploy/waybill-worker.service");
 const DAY_S: i64 = 86_400;
+/// Pause between two looks at the market's price.
+const OFFER_INTERVAL: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  waybill worker self-test\n  waybill worker register --key ~/.config/waybill/worker.json --region eu-west   (signed by the operator's wallet)\n  waybill worker run --scheduler https://gateway.example:443 --region eu-west\n  waybill worker install --scheduler https://gateway.example:443 --region eu-west"
+    after_help = "Examples:\n  waybill worker self-test\n  waybill worker register --key ~/.config/waybill/worker.json --region eu-west   (signed by the operator's wallet)\n  waybill worker run --scheduler https://gateway.example:443 --region eu-west\n  waybill worker run --scheduler https://gateway.example:443 --region eu-west --market 1 --floor-nc 12000 --operator operator.json\n  waybill worker install --scheduler https://gateway.example:443 --region eu-west"
 )]
 pub struct WorkerArgs {
     #[command(subcommand)]
@@ -73,6 +76,18 @@ struct RunArgs {
     /// Jobs at the same time
     #[arg(long, default_value_t = 4)]
     slots: usize,
+    /// Market in whose book the capacity is offered; with --floor-nc
+    #[arg(long, requires = "floor_nc")]
+    market: Option<u32>,
+    /// Serve only while the market's base price is at least this, in nano-credits per 1,000 units
+    #[arg(long, value_name = "NC", requires = "market")]
+    floor_nc: Option<u64>,
+    /// Operator's wallet, which signs the offers; without it the price is watched and nothing is offered
+    #[arg(long, env = "WAYBILL_OPERATOR", value_name = "FILE", requires = "floor_nc")]
+    operator: Option<PathBuf>,
+    /// Where the evidence behind receipts is kept for audits [default: evidence/KEY in the cache folder]
+    #[arg(long, env = "WAYBILL_EVIDENCE", value_name = "DIR")]
+    evidence: Option<PathBuf>,
     /// The worker's own key; made at the first start [default: ~/.config/waybill/worker.json]
     #[arg(long, env = "WAYBILL_WORKER_KEY", value_name = "FILE")]
     key: Option<PathBuf>,
@@ -133,6 +148,14 @@ impl MachineArgs {
     }
 }
 
+impl RunArgs {
+    fn terms(&self) -> anyhow::Result<Option<Terms>> {
+        let (Some(market), Some(floor_nc)) = (self.market, self.floor_nc) else { return Ok(None) };
+        let operator = self.operator.as_deref().map(read_keypair).transpose()?.map(Arc::new);
+        Ok(Some(Terms { market, floor_nc, operator, interval: OFFER_INTERVAL }))
+    }
+}
+
 fn key_path(key: Option<&Path>) -> anyhow::Result<PathBuf> {
     Ok(match key {
         Some(path) => path.to_owned(),
@@ -154,6 +177,10 @@ async fn serve(args: RunArgs, context: &Context) -> anyhow::Result<()> {
     }
     let mut running = Running::new();
     running.watch_catalogue(catalogue.clone(), Duration::from_secs(5));
+    let evidence = match &args.evidence {
+        Some(folder) => folder.clone(),
+        None => services::cache_folder(args.machine.cache.clone())?.join("evidence").join(&worker),
+    };
     let settings = WorkerSettings {
         scheduler_url: args.scheduler.clone(),
         region: args.region.clone(),
@@ -162,6 +189,8 @@ async fn serve(args: RunArgs, context: &Context) -> anyhow::Result<()> {
         slots: args.slots,
         library: engines.library,
         models: engines.models,
+        archive: Some(ArchiveConfig::new(evidence)),
+        terms: args.terms()?,
     };
     running.worker(settings, key, &catalogue).await?;
     let ready = Ready { worker, scheduler: args.scheduler, region: args.region };

@@ -20,8 +20,9 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 use waybill_chain::{Catalogue, Chain, market::state::StageKind};
 use waybill_localnet::{Localnet, LocalnetConfig};
+use waybill_protocol::WalletId;
 use waybill_store::Store;
-use waybill_worker::ModelSpec;
+use waybill_worker::{ArchiveConfig, ModelSpec};
 
 /// Regions of the two workers.
 const REGIONS: [&str; 2] = ["eu-west", "us-east"];
@@ -189,17 +190,11 @@ async fn start(
         .await
         .context("starting the scheduler")?;
     running.settlement(&catalogue, &store, gateway_key.clone());
+    let pepper = folder.pepper()?;
+    let wallet = WalletId(gateway_key.pubkey().to_bytes());
+    running.audits(&catalogue, &store, scheduler.scheduler.clone(), wallet, pepper.material_key())?;
     let gateway = running
-        .gateway(
-            local(args.port),
-            gateway_key,
-            folder.pepper()?,
-            &catalogue,
-            &store,
-            hub,
-            scheduler.dispatch.clone(),
-            true,
-        )
+        .gateway(local(args.port), gateway_key, pepper, &catalogue, &store, hub, scheduler.dispatch.clone(), true)
         .await
         .context("starting the gateway")?;
 
@@ -215,6 +210,8 @@ async fn start(
             slots: 4,
             library: services::runtime_library(&cache),
             models: vec![ModelSpec::smollm2(&folder_of_models), ModelSpec::minilm(&folder_of_models)],
+            archive: Some(ArchiveConfig::new(folder.path().join("evidence").join(region))),
+            terms: None,
         };
         running.worker(settings, key, &catalogue).await.with_context(|| format!("starting the worker in {region}"))?;
     }

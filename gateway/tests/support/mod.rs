@@ -346,6 +346,7 @@ impl FakeWorkers {
             device: "cpu".into(),
             queue_ms: 0,
             first_token_ms: 1,
+            tokens: Vec::new(),
         };
         let mut events: Vec<Event> = events.into_iter().map(Event::from).collect();
         match garbage {

@@ -12,9 +12,10 @@ use waybill_protocol::frame::{Fault, FaultCode, Finish};
 use super::{
     ChatDone, ChatEvent, ChatOptions, Load, Submission,
     detokenize::Detokenizer,
-    evidence::Evidence,
+    evidence::{Evidence, top},
     graph::{Cache, Graph, StepError},
     internal,
+    replay::Judge,
     sampling::Sampler,
     stop::{Passed, StopFilter},
 };
@@ -47,6 +48,8 @@ struct Sequence<'t> {
     stop: StopFilter,
     sampler: Sampler,
     evidence: Evidence,
+    /// The claimed answer goes on instead of what is drawn here.
+    judge: Option<Judge>,
     queue: Duration,
     first_token: Duration,
 }
@@ -94,7 +97,8 @@ impl Decoder {
         }
     }
 
-    fn sequence<'t>(&self, work: Submission, tokenizer: &'t Tokenizer) -> Sequence<'t> {
+    fn sequence<'t>(&self, mut work: Submission, tokenizer: &'t Tokenizer) -> Sequence<'t> {
+        let judge = work.replay.take().map(Judge::new);
         let request = &work.request;
         let prompt: Vec<i64> = request.prompt.iter().copied().map(i64::from).collect();
         let room = self.context - prompt.len() as u32;
@@ -108,6 +112,7 @@ impl Decoder {
             stop: StopFilter::new(request.stop.clone()),
             sampler: Sampler::new(request.sampling),
             evidence: Evidence::default(),
+            judge,
             queue: Duration::ZERO,
             first_token: Duration::ZERO,
             prompt,
@@ -287,8 +292,13 @@ impl Sequence<'_> {
     }
 
     fn choose(&mut self, logits: &[f32]) -> u32 {
-        let best = self.evidence.add(logits);
-        self.sampler.next(logits, best)
+        let top = top(logits);
+        let token = match &mut self.judge {
+            None => self.sampler.next(logits, top[0].1),
+            Some(judge) => judge.judge(&mut self.sampler, logits, top[0].1),
+        };
+        self.evidence.add(token, &top);
+        token
     }
 
     /// Takes the new token, sends what text it completes, and says whether the answer goes on.
@@ -296,6 +306,9 @@ impl Sequence<'_> {
         self.token = token;
         self.generated += 1;
         self.unreported += 1;
+        if let Some(is_done) = self.judge.as_ref().map(Judge::is_done) {
+            return !is_done || self.close(String::new(), Finish::Stop);
+        }
         if end.contains(&token) {
             let held = self.stop.finish();
             return self.close(held, Finish::Stop);
@@ -334,7 +347,8 @@ impl Sequence<'_> {
         let done = ChatDone {
             finish,
             tokens: self.generated,
-            evidence: std::mem::take(&mut self.evidence).finish(),
+            evidence: std::mem::take(&mut self.evidence),
+            replayed: self.judge.take().map(Judge::finish),
             queue_ms: millis(self.queue),
             first_token_ms: millis(self.first_token),
         };

@@ -1,37 +1,65 @@
-//! Evidence for audits: a running hash of the sixteen highest logits at every position, cheap enough to take always.
+//! Evidence for audits: at every position the token that was taken and the sixteen highest logits, cheap enough to take
+//! always. The receipt names the record's hash, so the tokens are the worker's own word.
 
 use sha2::{Digest, Sha256};
 
-/// Logits per position that enter the hash.
-pub(crate) const TOP: usize = 16;
+/// Logits per position in the record.
+pub const TOP: usize = 16;
+/// Bytes of one position: the taken token, then sixteen (token u32 LE, logit f32 LE) pairs, highest first, lower token
+/// first among equals.
+pub const POSITION: usize = 4 + TOP * 8;
 /// Values compared at once against the lowest of the current top.
 const BLOCK: usize = 32;
 
-/// `sha256` over, for each generated position, the sixteen (token u32 LE, logit f32 LE) pairs, highest first, lower token
-/// first among equals.
-#[derive(Clone, Default)]
-pub(crate) struct Evidence(Sha256);
+/// The highest logits of one position with their tokens, sorted.
+pub(crate) type Top = [(f32, u32); TOP];
+
+/// What is kept of a generation: one record per generated position.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Evidence(Vec<u8>);
 
 impl Evidence {
-    /// Adds one position and returns its best token.
-    pub fn add(&mut self, logits: &[f32]) -> u32 {
-        let top = top(logits);
-        let mut bytes = [0; TOP * 8];
-        for (slot, (logit, token)) in bytes.chunks_exact_mut(8).zip(&top) {
-            slot[..4].copy_from_slice(&token.to_le_bytes());
-            slot[4..].copy_from_slice(&logit.to_le_bytes());
-        }
-        self.0.update(bytes);
-        top[0].1
+    /// Reads a record; `None` when it has no whole number of positions.
+    pub fn from_bytes(bytes: Vec<u8>) -> Option<Self> {
+        bytes.len().is_multiple_of(POSITION).then_some(Self(bytes))
     }
 
-    pub fn finish(self) -> [u8; 32] {
-        self.0.finalize().into()
+    /// Adds one position.
+    pub(crate) fn add(&mut self, token: u32, top: &Top) {
+        self.0.extend_from_slice(&token.to_le_bytes());
+        for (logit, token) in top {
+            self.0.extend_from_slice(&token.to_le_bytes());
+            self.0.extend_from_slice(&logit.to_le_bytes());
+        }
+    }
+
+    /// SHA-256 of the record: the receipt's `evidence_hash`.
+    pub fn hash(&self) -> [u8; 32] {
+        Sha256::digest(&self.0).into()
+    }
+
+    /// The tokens that were taken, in order.
+    pub fn tokens(&self) -> Vec<u32> {
+        self.0.chunks_exact(POSITION).map(|position| word(position, 0)).collect()
+    }
+
+    /// The highest logits of one position, as (token, logit); none past the end.
+    pub fn logits(&self, position: usize) -> impl Iterator<Item = (u32, f32)> {
+        let pairs = self.0.chunks_exact(POSITION).nth(position).and_then(|position| position.get(4..)).unwrap_or(&[]);
+        pairs.chunks_exact(8).map(|pair| (word(pair, 0), f32::from_bits(word(pair, 4))))
+    }
+
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
     }
 }
 
+fn word(bytes: &[u8], at: usize) -> u32 {
+    bytes.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |bytes| u32::from_le_bytes(*bytes))
+}
+
 /// The highest values with their indices, sorted; one pass that skips whole blocks.
-fn top(logits: &[f32]) -> [(f32, u32); TOP] {
+pub(crate) fn top(logits: &[f32]) -> Top {
     let mut top = [(f32::NEG_INFINITY, u32::MAX); TOP];
     for (base, block) in (0u32..).step_by(BLOCK).zip(logits.chunks(BLOCK)) {
         let lowest = top[TOP - 1].0;
@@ -61,6 +89,20 @@ fn top(logits: &[f32]) -> [(f32, u32); TOP] {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_record_is_read_back_as_it_was_taken() {
+        let mut evidence = Evidence::default();
+        evidence.add(3, &top(&[0.5, 1.5, -1.0, 1.25]));
+        evidence.add(1, &top(&[9.0, 8.0]));
+        let read = Evidence::from_bytes(evidence.as_bytes().to_vec());
+        assert_eq!(read.as_ref(), Some(&evidence));
+        assert_eq!(evidence.tokens(), [3, 1]);
+        assert_eq!(evidence.logits(0).take(2).collect::<Vec<_>>(), [(1, 1.5), (3, 1.25)]);
+        assert_eq!(evidence.logits(1).take(2).collect::<Vec<_>>(), [(0, 9.0), (1, 8.0)]);
+        assert_eq!(evidence.logits(2).count(), 0);
+        assert_eq!(Evidence::from_bytes(vec![0; POSITION - 1]), None);
+    }
 
     proptest! {
         #[test]

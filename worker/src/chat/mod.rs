@@ -4,13 +4,17 @@ mod decode;
 mod detokenize;
 mod evidence;
 mod graph;
+mod replay;
 mod sampling;
 mod stop;
 mod template;
 
+pub use evidence::Evidence;
+pub use replay::{Replay, Replayed};
 pub use sampling::Sampling;
 pub use template::Message;
 
+use detokenize::Detokenizer;
 use ort::environment::Environment;
 use std::{
     sync::{
@@ -20,6 +24,7 @@ use std::{
     thread::JoinHandle,
     time::Instant,
 };
+use stop::{Passed, StopFilter};
 use template::{ChatTemplate, TokenizerConfig};
 use tokenizers::Tokenizer;
 use tokio::sync::mpsc;
@@ -78,16 +83,26 @@ pub enum ChatEvent {
     Failed(Fault),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ChatDone {
     pub finish: Finish,
     /// Tokens generated, the end-of-text token included.
     pub tokens: u32,
-    /// SHA-256 over the top logits of every generated position.
-    pub evidence: [u8; 32],
+    /// Token and top logits of every generated position.
+    pub evidence: Evidence,
+    /// Only for a replay.
+    pub replayed: Option<Replayed>,
     /// From submission until the first prompt token was processed, and until the first token was there.
     pub queue_ms: u32,
     pub first_token_ms: u32,
+}
+
+/// The text of an answer, and how it ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    pub text: String,
+    /// How many of the tokens it took until the end-of-text token or a stop string; `None` when there was neither.
+    pub ended_after: Option<usize>,
 }
 
 /// A generation in progress. Dropping it cancels the work at the next step.
@@ -124,6 +139,7 @@ impl Generation {
 /// A request on its way to the engine's thread.
 struct Submission {
     request: ChatRequest,
+    replay: Option<Replay>,
     events: mpsc::Sender<ChatEvent>,
     submitted: Instant,
     /// Held until the sequence has left the engine.
@@ -136,6 +152,8 @@ pub struct ChatEngine {
     name: String,
     tokenizer: Arc<Tokenizer>,
     template: ChatTemplate,
+    /// Tokens that end an answer.
+    end: Vec<u32>,
     context: u32,
     submissions: Option<mpsc::Sender<Submission>>,
     load: Arc<Load>,
@@ -164,7 +182,7 @@ impl ChatEngine {
             serde_json::from_slice(&model::read(&path)?).map_err(|e| ModelError::malformed(&path, e))?;
         let opened = model::open(spec, environment, options.threads)?;
         let tokenizer = Arc::new(opened.tokenizer);
-        let end =
+        let end: Vec<u32> =
             [config.eos_token.as_str(), "<|endoftext|>"].iter().filter_map(|t| tokenizer.token_to_id(t)).collect();
         let template = ChatTemplate::new(config.chat_template).map_err(|e| ModelError::malformed(&path, e))?;
         let graph = graph::Graph::new(opened.session)
@@ -172,8 +190,14 @@ impl ChatEngine {
         let context = spec.max_tokens.map_or(config.model_max_length, |limit| limit.min(config.model_max_length));
         let (submissions, inbox) = mpsc::channel(QUEUE);
         let load = Arc::new(Load::default());
-        let decoder =
-            decode::Decoder { graph, tokenizer: tokenizer.clone(), end, context, options, load: load.clone() };
+        let decoder = decode::Decoder {
+            graph,
+            tokenizer: tokenizer.clone(),
+            end: end.clone(),
+            context,
+            options,
+            load: load.clone(),
+        };
         let thread = std::thread::Builder::new()
             .name(format!("chat-{}", spec.name))
             .spawn(move || decoder.run(inbox))
@@ -183,6 +207,7 @@ impl ChatEngine {
             name: spec.name.clone(),
             tokenizer,
             template,
+            end,
             context,
             submissions: Some(submissions),
             load,
@@ -238,6 +263,45 @@ impl ChatEngine {
 
     /// Starts a generation; `slot` is released when the engine has dropped the sequence.
     pub fn generate(&self, request: ChatRequest, slot: Option<Slot>) -> Result<Generation, Fault> {
+        self.submit(request, None, slot)
+    }
+
+    /// Judges a claimed answer by teacher forcing. The only event is the last one; its evidence holds the claimed tokens and
+    /// the logits here. `max_tokens` and `stop` of the request do not matter.
+    pub fn replay(&self, request: ChatRequest, replay: Replay, slot: Option<Slot>) -> Result<Generation, Fault> {
+        let known = self.tokenizer.get_vocab_size(true);
+        let (count, room) = (replay.tokens.len(), (self.context as usize).saturating_sub(request.prompt.len()));
+        if count == 0 || count > room || replay.tokens.iter().any(|token| *token as usize >= known) {
+            let detail = format!("an answer has 1 to {room} tokens below {known}, the claimed one has {count}");
+            return Err(Fault::new(FaultCode::BadInput, detail));
+        }
+        let max_tokens = u32::try_from(count).map_err(internal)?;
+        self.submit(ChatRequest { max_tokens, ..request }, Some(replay), slot)
+    }
+
+    /// What a consumer sees of these tokens: their text up to the end-of-text token or the first stop string.
+    pub fn tell(&self, tokens: &[u32], stop: &[String]) -> Result<Told, Fault> {
+        let mut detokenizer = Detokenizer::new(&self.tokenizer);
+        let mut filter = StopFilter::new(stop.to_vec());
+        let mut text = String::new();
+        for (count, token) in (1..).zip(tokens) {
+            if self.end.contains(token) {
+                text.push_str(&filter.finish());
+                return Ok(Told { text, ended_after: Some(count) });
+            }
+            match filter.push(&detokenizer.push(*token).map_err(internal)?) {
+                Passed::Stopped(piece) => {
+                    text.push_str(&piece);
+                    return Ok(Told { text, ended_after: Some(count) });
+                }
+                Passed::Text(piece) => text.push_str(&piece),
+            }
+        }
+        text.push_str(&filter.finish());
+        Ok(Told { text, ended_after: None })
+    }
+
+    fn submit(&self, request: ChatRequest, replay: Option<Replay>, slot: Option<Slot>) -> Result<Generation, Fault> {
         if request.prompt.is_empty() || request.max_tokens == 0 || request.stop.iter().any(String::is_empty) {
             return Err(Fault::new(
                 FaultCode::BadInput,
@@ -249,7 +313,7 @@ impl ChatEngine {
         }
         // Room for every event there can be, so that the decode loop never waits for a slow consumer.
         let (events, receiver) = mpsc::channel(self.context as usize + 2);
-        let submission = Submission { request, events, submitted: Instant::now(), _slot: slot };
+        let submission = Submission { request, replay, events, submitted: Instant::now(), _slot: slot };
         let busy =
             || Fault { retry_after_ms: Some(1_000), ..Fault::new(FaultCode::Busy, "the engine's queue is full") };
         self.submissions.as_ref().ok_or_else(busy)?.try_send(submission).map_err(|_| busy())?;

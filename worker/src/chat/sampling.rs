@@ -45,14 +45,7 @@ impl Sampler {
     pub fn next(&mut self, logits: &[f32], best: u32) -> u32 {
         let has_penalties = self.options.frequency_penalty != 0.0 || self.options.presence_penalty != 0.0;
         let token = if has_penalties {
-            let mut penalised = std::mem::take(&mut self.penalised);
-            penalised.clear();
-            penalised.extend_from_slice(logits);
-            for (&token, &count) in &self.counts {
-                if let Some(logit) = penalised.get_mut(token as usize) {
-                    *logit -= self.options.presence_penalty + self.options.frequency_penalty * count as f32;
-                }
-            }
+            let penalised = self.penalise(logits);
             let best = argmax(&penalised);
             let token = self.draw(&penalised, best);
             self.penalised = penalised;
@@ -63,6 +56,38 @@ impl Sampler {
         };
         self.position += 1;
         token
+    }
+
+    /// Judges a token that somebody claims to have drawn here: what would have been drawn, and by how much the logits would
+    /// have to differ for the claim to hold (0 when it is what is drawn, infinite for no token of the vocabulary). Counts the
+    /// claimed token as drawn, because the answer goes on with it.
+    pub fn judge(&mut self, logits: &[f32], best: u32, claimed: u32) -> (u32, f32) {
+        let has_penalties = self.options.frequency_penalty != 0.0 || self.options.presence_penalty != 0.0;
+        let (drawn, margin) = if has_penalties {
+            let penalised = self.penalise(logits);
+            let best = argmax(&penalised);
+            let drawn = self.draw(&penalised, best);
+            let margin = self.margin(&penalised, best, claimed);
+            self.penalised = penalised;
+            *self.counts.entry(claimed).or_insert(0) += 1;
+            (drawn, margin)
+        } else {
+            (self.draw(logits, best), self.margin(logits, best, claimed))
+        };
+        self.position += 1;
+        (drawn, if drawn == claimed { 0.0 } else { margin })
+    }
+
+    fn penalise(&mut self, logits: &[f32]) -> Vec<f32> {
+        let mut penalised = std::mem::take(&mut self.penalised);
+        penalised.clear();
+        penalised.extend_from_slice(logits);
+        for (&token, &count) in &self.counts {
+            if let Some(logit) = penalised.get_mut(token as usize) {
+                *logit -= self.options.presence_penalty + self.options.frequency_penalty * count as f32;
+            }
+        }
+        penalised
     }
 
     fn draw(&mut self, logits: &[f32], best: u32) -> u32 {
@@ -83,14 +108,46 @@ impl Sampler {
         self.race().unwrap_or(best)
     }
 
-    /// The exponential race, which is Gumbel-max in another form: token i finishes after `-ln(u_i) / w_i`, the first one wins
-    /// with probability proportional to `w_i`. Each `u_i` depends on seed, position and token alone.
-    fn race(&self) -> Option<u32> {
+    /// How far the claimed token is from being drawn, in logits; call after `draw` over the same logits. In the race the lead
+    /// of token j over the claimed one is `T·ln(t_claimed / t_j)`, the difference of their Gumbel-perturbed logits. A token
+    /// that leads but lies at the very edge of the nucleus may have been outside of it for the other side.
+    fn margin(&self, logits: &[f32], best: u32, claimed: u32) -> f32 {
+        let logit = |token: u32| logits.get(token as usize).copied();
+        let (Some(highest), Some(own)) = (logit(best), logit(claimed)) else { return f32::INFINITY };
+        let temperature = self.options.temperature;
+        if temperature <= 0.0 {
+            return highest - own;
+        }
+        let key = self.race_key();
+        let ln_time = |token: u32, ln_weight: f64| (-unit(key, token).ln()).max(f64::MIN_POSITIVE).ln() - ln_weight;
+        let scaled = |logit: f32| f64::from(logit - highest) / f64::from(temperature);
+        let claimed_ln_time = ln_time(claimed, scaled(own));
+        let lowest = self.candidates.iter().filter_map(|(_, token)| logit(*token)).fold(f32::INFINITY, f32::min);
+        let is_cut = self.options.top_p < 1.0;
+        let lead = self.candidates.iter().fold(0f64, |lead, (_, token)| {
+            let Some(other) = logit(*token) else { return lead };
+            let ahead = (claimed_ln_time - ln_time(*token, scaled(other))) * f64::from(temperature);
+            let inside = if is_cut { f64::from(other - lowest) } else { f64::INFINITY };
+            lead.max(ahead.min(inside))
+        });
+        // Outside of the nucleus it would have had to rise into it.
+        let outside = if is_cut { f64::from(lowest - own).max(0.0) } else { 0.0 };
+        lead.max(outside) as f32
+    }
+
+    /// What all draws of this position depend on, beside the token.
+    fn race_key(&self) -> u64 {
         let mut hash = Sha256::new();
         hash.update(self.options.seed);
         hash.update(self.position.to_le_bytes());
         let digest: [u8; 32] = hash.finalize().into();
-        let key = digest.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+        digest.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
+    }
+
+    /// The exponential race, which is Gumbel-max in another form: token i finishes after `-ln(u_i) / w_i`, the first one wins
+    /// with probability proportional to `w_i`. Each `u_i` depends on seed, position and token alone.
+    fn race(&self) -> Option<u32> {
+        let key = self.race_key();
         let mut winner: Option<(f64, u32)> = None;
         for &(weight, token) in &self.candidates {
             let uniform = unit(key, token);
@@ -210,6 +267,37 @@ mod tests {
         };
         assert_eq!(sequence(1), sequence(1));
         assert_ne!(sequence(1), sequence(2));
+    }
+
+    #[test]
+    fn a_drawn_token_has_no_margin_and_another_one_what_it_would_take() {
+        let logits: Vec<f32> = (0..200).map(|i| ((i * 37) % 100) as f32 * 0.05).collect();
+        for options in [
+            Sampling::greedy(),
+            Sampling { temperature: 0.9, seed: [4; 32], ..Sampling::greedy() },
+            Sampling { temperature: 0.7, top_p: 0.9, seed: [5; 32], ..Sampling::greedy() },
+            Sampling { temperature: 0.7, frequency_penalty: 0.5, presence_penalty: 0.1, ..Sampling::greedy() },
+        ] {
+            let (mut draws, mut judges) = (Sampler::new(options), Sampler::new(options));
+            for _ in 0..40 {
+                let token = draw(&mut draws, &logits);
+                assert_eq!(judges.judge(&logits, argmax(&logits), token), (token, 0.0));
+            }
+            let mut judge = Sampler::new(options);
+            let token = draw(&mut Sampler::new(options), &logits);
+            let other = (token + 1) % 200;
+            let (drawn, margin) = judge.judge(&logits, argmax(&logits), other);
+            assert_eq!(drawn, token);
+            // Raised by a little more than its margin above all others, the claimed token is drawn.
+            let mut raised = logits.clone();
+            raised[other as usize] += margin + 1e-3;
+            if options.top_p == 1.0 {
+                assert_eq!(draw(&mut Sampler::new(options), &raised), other, "{options:?}");
+            }
+            assert!(margin > 0.0, "{options:?}");
+        }
+        let (_, margin) = Sampler::new(Sampling::greedy()).judge(&logits, argmax(&logits), 200);
+        assert_eq!(margin, f32::INFINITY);
     }
 
     #[test]

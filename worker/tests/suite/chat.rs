@@ -56,7 +56,7 @@ async fn a_seed_decides_the_answer_and_greedy_needs_none() {
     };
     let first = generate(&engine, sampled(1)).await;
     let (again, other) = (generate(&engine, sampled(1)).await, generate(&engine, sampled(2)).await);
-    assert_eq!((&first.0, first.1.evidence), (&again.0, again.1.evidence));
+    assert_eq!((&first.0, &first.1.evidence), (&again.0, &again.1.evidence));
     assert_ne!(first.1.evidence, other.1.evidence);
     let greedy = |seed| ChatRequest {
         sampling: Sampling { seed: [seed; 32], ..Sampling::greedy() },
@@ -88,7 +88,7 @@ async fn batched_equals_alone(engine: Arc<ChatEngine>, lengths: &[(usize, u32)])
     let mut together = together.join_all().await;
     together.sort_by_key(|(index, _)| *index);
     for ((index, together), alone) in together.into_iter().zip(alone) {
-        let key = |(text, done): &(String, ChatDone)| (text.clone(), done.tokens, done.evidence);
+        let key = |(text, done): &(String, ChatDone)| (text.clone(), done.tokens, done.evidence.clone());
         assert_eq!(key(&together), key(&alone), "sequence {index}");
     }
 }

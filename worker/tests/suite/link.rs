@@ -107,8 +107,10 @@ fn start(url: &str, engines: Arc<Engines>, gateway: &Gateway) -> Running {
         epoch_s: EPOCH_S,
         trust: Trust::default(),
         drain: Duration::from_secs(30),
+        archive: None,
     };
-    let deps = WorkerDeps { engines, funding: Arc::new(FixedFunds(gateway.funds(1_000_000_000))) };
+    let deps =
+        WorkerDeps { engines, funding: Arc::new(FixedFunds(gateway.funds(1_000_000_000))), gate: Arc::default() };
     let shutdown = CancellationToken::new();
     (shutdown.clone(), tokio::spawn(waybill_worker::run(config, deps, shutdown)))
 }

@@ -64,6 +64,10 @@ pub fn smollm2() -> Option<Arc<ChatEngine>> {
     chat(&SMOLLM2)
 }
 
+pub fn smollm2_engines() -> Option<Arc<Engines>> {
+    SMOLLM2.clone()
+}
+
 pub fn minilm_engines() -> Option<Arc<Engines>> {
     MINILM.clone()
 }
@@ -151,6 +155,8 @@ impl Gateway {
             flags: 0,
             input: Some(input),
             slot: Default::default(),
+            private: false,
+            class: bytes::Bytes::new(),
         }
     }
 }

@@ -1,0 +1,3 @@
+DROP TABLE verdicts;
+DROP TABLE audits;
+DROP TABLE audit_material;
