@@ -5,6 +5,7 @@
 mod support;
 
 use serde_json::{Value, json};
+use sha2::Digest;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -12,6 +13,8 @@ use support::{CHANNEL, CHAT, Conduct, EMBED, Garbage, Harness, PRICE};
 use tokio::sync::Semaphore;
 use waybill_gateway::{Access, ROUTES, SecretKey};
 use waybill_mechanism::message::{ChargeNote, Order, Receipt, ctx_hash, flags};
+use waybill_mechanism::routing::{PARTS, class_id, pick};
+use waybill_protocol::audit::Material;
 use waybill_protocol::frame::{Fault, FaultCode};
 use waybill_protocol::{DispatchError, SignedReceipt, signing};
 
@@ -229,6 +232,68 @@ async fn a_request_goes_through_a_slot_only_when_it_opts_in() {
     assert_eq!(response.status(), 200);
     assert!(!response.headers().contains_key("x-waybill-sponsored"));
     h.stop().await;
+}
+
+/// Everything a third party needs is in the stored order and on chain: the class, its shares, the epoch's seed.
+#[tokio::test]
+async fn a_class_request_goes_where_the_hash_of_its_order_says() {
+    let h = Harness::start().await;
+    let prices = [PRICE, PRICE + 5_000, PRICE + 9_000];
+    *h.market.class.lock().unwrap() = prices.to_vec();
+    let shares = [PARTS / 3; 3];
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..24 {
+        let response = h.post("/v1/chat/completions", &with(json!({"model": "auto/chat"}))).await;
+        assert_eq!(response.status(), 200);
+        let id = response.headers()["x-waybill-receipt"].to_str().unwrap().to_owned();
+        let body: Value = response.json().await.unwrap();
+        let stored = h.store.receipt(&id).await.unwrap().unwrap().receipt;
+        let (receipt, order) = (stored.receipt().unwrap(), Order::from_bytes(&stored.order).unwrap());
+        let class = class_id("auto/chat");
+        assert_eq!(
+            order.ctx_hash,
+            ctx_hash(&class, &receipt.input_hash, order.max_price_nc, &[0x0c; 32], None),
+            "the order names the class"
+        );
+        let picked = pick(&order.hash(), &[6; 32], 0, &shares).unwrap();
+        assert_eq!(stored.container.0, [0x40 + 2 * picked as u8; 32]);
+        assert_eq!(body["model"], json!(format!("chat-{picked}")), "the answer names the container's model");
+        let units = u64::from(receipt.units_in + receipt.units_out);
+        assert_eq!(receipt.price_nc, (units * prices[picked]).div_ceil(1_000), "and is paid at its price");
+        assert!(receipt.price_nc <= order.max_price_nc);
+        seen.insert(picked);
+    }
+    assert_eq!(seen.len(), 3, "all of them get traffic");
+    h.stop().await;
+}
+
+#[tokio::test]
+async fn input_and_output_are_kept_sealed_unless_the_call_is_private() {
+    let h = Harness::start().await;
+    let mut receipts = Vec::new();
+    for body in [hello(), with(json!({"route": {"private": true}}))] {
+        let response = h.post("/v1/chat/completions", &body).await;
+        assert_eq!(response.status(), 200);
+        let id = response.headers()["x-waybill-receipt"].to_str().unwrap().to_owned();
+        receipts.push(h.store.receipt(&id).await.unwrap().unwrap().receipt.receipt().unwrap());
+    }
+    let embed = h.post("/v1/embeddings", &json!({"model": EMBED, "input": "x"})).await;
+    let id = embed.headers()["x-waybill-receipt"].to_str().unwrap().to_owned();
+    receipts.push(h.store.receipt(&id).await.unwrap().unwrap().receipt.receipt().unwrap());
+    let (store, key) = (h.store.clone(), h.pepper.material_key());
+    // A gateway that leaves writes what it has sealed.
+    h.stop().await;
+
+    let open = async |receipt: &Receipt| {
+        let sealed = store.sealed_material(&receipt.hash()).await.unwrap()?;
+        assert!(!sealed.windows(11).any(|window| window == b"hello there"), "sealed");
+        Some(Material::read(&key.open(&receipt.hash(), &sealed).unwrap()).unwrap())
+    };
+    let chat = open(&receipts[0]).await.unwrap();
+    assert_eq!(chat.job.unwrap().input.unwrap().hash(), receipts[0].input_hash);
+    assert_eq!(open(&receipts[1]).await, None, "nothing is kept of a private call");
+    let vectors = open(&receipts[2]).await.unwrap();
+    assert_eq!(<[u8; 32]>::from(sha2::Sha256::digest(&vectors.values)), receipts[2].output_hash);
 }
 
 #[tokio::test]

@@ -16,9 +16,11 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use waybill_gateway::keys::{self, KeyTerms};
 use waybill_gateway::market::{ChannelView, Grant, Market, Model, ModelKind, Network, Node, Placement, Quote};
+use waybill_gateway::routes::{Class, Member};
 use waybill_gateway::{Gateway, GatewayConfig, GatewayDeps, Pepper, SecretKey};
 use waybill_mechanism::amount;
 use waybill_mechanism::message::{Order, Receipt, line_key};
+use waybill_mechanism::routing::{PARTS, class_id};
 use waybill_protocol::frame::{
     Ack, Closed, Event, EventKind, Fault, FaultCode, Finish, InputKind, Job, TextDelta, Vectors,
 };
@@ -49,6 +51,8 @@ pub struct FakeMarket {
     pub healthy: AtomicBool,
     pub priced: AtomicBool,
     pub placements: Mutex<Vec<Placement>>,
+    /// Prices of the containers of the class `auto/chat`; empty: there is no such class.
+    pub class: Mutex<Vec<u64>>,
 }
 
 impl FakeMarket {
@@ -85,6 +89,17 @@ impl Market for FakeMarket {
     }
     fn models(&self) -> Vec<Model> {
         vec![self.model_of(EMBED, ModelKind::Embedding, 0x20), self.model_of(CHAT, ModelKind::Chat, 0x10)]
+    }
+    fn class(&self, name: &str) -> Option<Class> {
+        let prices = self.class.lock().unwrap().clone();
+        let member = |(place, price): (u8, &u64)| {
+            let mut model = self.model_of(&format!("chat-{place}"), ModelKind::Chat, 0x40 + 2 * place);
+            let quote = model.quote.as_mut()?;
+            (quote.per_1k, quote.next_per_1k) = (*price, Some(*price));
+            Some(Member { model, share: PARTS / prices.len() as u64 })
+        };
+        let members: Vec<Member> = (0..).zip(&prices).filter_map(member).collect();
+        (name == "auto/chat" && !members.is_empty()).then(|| Class { id: class_id(name), seed: [6; 32], members })
     }
     fn placements(&self) -> Vec<Placement> {
         self.placements.lock().unwrap().clone()
@@ -487,6 +502,7 @@ impl Harness {
             healthy: AtomicBool::new(true),
             priced: AtomicBool::new(true),
             placements: Mutex::default(),
+            class: Mutex::default(),
         });
         let ledger_stop = CancellationToken::new();
         let (ledger, _task) = Ledger::start(store.clone(), LedgerConfig::new(wallet, "test"), ledger_stop.clone());
