@@ -43,6 +43,19 @@ pub enum Intent {
         epoch: u32,
         shard: u16,
     },
+    /// Collect from channels and post, in one transaction.
+    SettleAndPost {
+        claims: Vec<ChannelClaim>,
+        post: BatchPost,
+    },
+    /// Several steps of a batch in one transaction: finalise, claim lines, sweep.
+    BatchSteps {
+        epoch: u32,
+        shard: u16,
+        finalize: bool,
+        lines: Vec<ProvenLine>,
+        sweep: bool,
+    },
     /// Freeze the split of a stage for a pricing epoch.
     RollContainer {
         container: [u8; 32],
@@ -92,11 +105,34 @@ pub enum Intent {
         market: u32,
         day: u32,
     },
+    /// Release the usage rewards of a unix day.
+    Release {
+        day: u32,
+    },
+    /// Burn what was sent to the burn account.
+    BurnFees,
     /// Report the same rate again and fix it for the rate epoch.
     RollRate {
         rate: u64,
         rate_epoch: u32,
     },
+}
+
+/// What was charged to a channel, up to a nonce.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChannelClaim {
+    pub channel: [u8; 32],
+    pub claim_cum_nc: u64,
+    pub nonce: u64,
+}
+
+/// A line of a batch and the proof that it belongs to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProvenLine {
+    #[serde(with = "hex::serde")]
+    pub line: Vec<u8>,
+    #[serde(with = "hex_list")]
+    pub proof: Vec<[u8; 40]>,
 }
 
 /// What a gateway commits to for one shard of an epoch.
@@ -122,6 +158,8 @@ impl Intent {
             Self::OpenEarnings { .. } => "open_earnings",
             Self::ClaimLine { .. } => "claim_line",
             Self::SweepBatch { .. } => "sweep_batch",
+            Self::SettleAndPost { .. } => "settle_and_post",
+            Self::BatchSteps { .. } => "batch_steps",
             Self::RollContainer { .. } => "roll_container",
             Self::ObserveDemand { .. } => "observe_demand",
             Self::RollMarket { .. } => "roll_market",
@@ -131,6 +169,8 @@ impl Intent {
             Self::SettlePromo { .. } => "settle_promo",
             Self::CloseEvent { .. } => "close_event",
             Self::CloseSlotAuction { .. } => "close_slot_auction",
+            Self::Release { .. } => "release",
+            Self::BurnFees => "burn_fees",
             Self::RollRate { .. } => "roll_rate",
         }
     }
@@ -151,22 +191,37 @@ impl Intent {
                 vec![ix::settlement::settle_delegated(gateway, Pubkey::new_from_array(*channel), *claim_cum_nc, *nonce)]
             }
             Self::PostBatch(post) => vec![ix::settlement::post_batch(gateway, post.args())],
-            Self::FinalizeBatch { epoch, shard } => {
-                let address = settlement::seeds::find_batch(&gateway, *epoch, *shard).0;
-                let batch: Batch = chain.expect("batch", &address, "post it first").await?;
-                vec![ix::settlement::finalize_batch(address, batch.rent_payer)]
-            }
+            Self::FinalizeBatch { epoch, shard } => vec![finalize(chain, &gateway, *epoch, *shard).await?],
             Self::OpenEarnings { owner } => {
                 vec![ix::settlement::open_earnings(gateway, Pubkey::new_from_array(*owner))]
             }
             Self::ClaimLine { epoch, shard, line, proof } => {
-                let line = Line::from_bytes(line).map_err(|e| ChainError::Build(e.to_string()))?;
-                let payees = line_payees(chain, &line).await?;
-                let pricing = pricing_epoch(line.epoch);
-                vec![ix::settlement::claim_line(gateway, *epoch, *shard, pricing, &line, proof.clone(), &payees)]
+                vec![claim(chain, &gateway, *epoch, *shard, line, proof).await?]
             }
             Self::SweepBatch { epoch, shard } => {
                 vec![ix::settlement::sweep_batch(gateway, gateway, *epoch, *shard, chain.unix_time().await?)]
+            }
+            Self::SettleAndPost { claims, post } => claims
+                .iter()
+                .map(|claim| {
+                    let channel = Pubkey::new_from_array(claim.channel);
+                    ix::settlement::settle_delegated(gateway, channel, claim.claim_cum_nc, claim.nonce)
+                })
+                .chain([ix::settlement::post_batch(gateway, post.args())])
+                .collect(),
+            Self::BatchSteps { epoch, shard, finalize: finalizes, lines, sweep } => {
+                let mut steps = Vec::new();
+                if *finalizes {
+                    steps.push(finalize(chain, &gateway, *epoch, *shard).await?);
+                }
+                for ProvenLine { line, proof } in lines {
+                    steps.push(claim(chain, &gateway, *epoch, *shard, line, proof).await?);
+                }
+                if *sweep {
+                    let now = chain.unix_time().await?;
+                    steps.push(ix::settlement::sweep_batch(gateway, gateway, *epoch, *shard, now));
+                }
+                steps
             }
             Self::RollContainer { container, stage, pricing_epoch } => {
                 vec![ix::market::roll_container(chain, gateway, container, *stage, *pricing_epoch).await?]
@@ -195,13 +250,35 @@ impl Intent {
                 let auction: SlotAuction = chain.expect("slot auction", &address, "it is closed already").await?;
                 vec![ix::promo::close_slot_auction(*market, *day, auction.rent_payer)]
             }
+            Self::Release { day } => vec![ix::coin::release(gateway, settlement::ID, *day)],
+            Self::BurnFees => vec![ix::coin::burn_fees(gateway)],
             Self::RollRate { rate, .. } => vec![ix::coin::submit_rate(gateway, *rate), ix::coin::roll_rate()],
         })
     }
 }
 
+async fn finalize(chain: &Chain, gateway: &Pubkey, epoch: u32, shard: u16) -> Result<Instruction, ChainError> {
+    let address = settlement::seeds::find_batch(gateway, epoch, shard).0;
+    let batch: Batch = chain.expect("batch", &address, "post it first").await?;
+    Ok(ix::settlement::finalize_batch(address, batch.rent_payer))
+}
+
+async fn claim(
+    chain: &Chain,
+    gateway: &Pubkey,
+    epoch: u32,
+    shard: u16,
+    line: &[u8],
+    proof: &[[u8; 40]],
+) -> Result<Instruction, ChainError> {
+    let line = Line::from_bytes(line).map_err(|e| ChainError::Build(e.to_string()))?;
+    let payees = line_payees(chain, &line).await?;
+    let pricing = pricing_epoch(line.epoch);
+    Ok(ix::settlement::claim_line(*gateway, epoch, shard, pricing, &line, proof.to_vec(), &payees))
+}
+
 impl BatchPost {
-    fn args(&self) -> PostBatchArgs {
+    pub fn args(&self) -> PostBatchArgs {
         PostBatchArgs {
             epoch: self.epoch,
             shard: self.shard,

@@ -10,6 +10,7 @@ pub mod ix;
 pub mod outbox;
 pub mod promotion;
 pub mod routing;
+pub mod packing;
 
 pub use catalogue::{Catalogue, View};
 pub use client::{Chain, SignedTransaction, TransactionState};

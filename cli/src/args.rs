@@ -79,4 +79,6 @@ pub enum Command {
     Audit(commands::audit::AuditArgs),
     /// Show and withdraw what a wallet earned
     Earnings(commands::earnings::EarningsArgs),
+    /// Show the vaults of the supply, release, burn, propose spends
+    Coin(commands::coin::CoinArgs),
 }

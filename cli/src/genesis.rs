@@ -52,6 +52,9 @@ pub struct GenesisPlan {
     pub kappa_weaver_bps: u16,
     pub beta_max_bps: u16,
     pub min_stake_aic: MinStake,
+    /// Wallet that the team's vested AIC goes to, for good; the admin's when it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub team: Option<String>,
     #[serde(default)]
     pub dispute: DisputePlan,
     #[serde(default)]
@@ -149,6 +152,7 @@ impl GenesisPlan {
                 gateway: 10_000,
                 verifier: 2_000,
             },
+            team: None,
             dispute: DisputePlan { bond_nc: 0, response_s: 15 },
             audit: AuditPlan { enforce: false, draws: 0, verdict_s: 30, retention_s: 0 },
             market: vec![MarketPlan::local(1, 0, "eu-west"), MarketPlan::local(2, 1, "us-east")],
@@ -271,6 +275,14 @@ async fn found_coin(
     if !config.revoked {
         progress.step("mint authority revoked");
         chain.send(admin, &[], &[ix::coin::revoke_mint(key)]).await?;
+    }
+    if config.release_start == 0 {
+        progress.step("releases and vesting");
+        let team = match &plan.team {
+            Some(text) => text.parse().with_context(|| format!("team = {text:?} is no wallet address"))?,
+            None => key,
+        };
+        chain.send(admin, &[], &[ix::coin::init_release(key, settlement::ID, team)]).await?;
     }
     if chain.account::<Rate>(&coin::seeds::find_rate().0).await?.is_none() {
         progress.step("rate");

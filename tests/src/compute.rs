@@ -1,21 +1,32 @@
-//! Compute ceilings, and the record of what instructions used.
+//! Ceilings of compute and of account sizes, and the record of what instructions used and created.
 //!
 //! With `WAYBILL_WRITE_COMPUTE=1` each measurement is appended to `compute.tsv` in the target directory, from which
 //! `cargo run -p waybill-tests --example compute` writes `programs/COMPUTE.md`.
 
-use std::{io::Write as _, path::PathBuf};
+use std::{fmt, io::Write as _, path::PathBuf};
+
+use anchor_lang::prelude::Pubkey;
+use sha2::{Digest as _, Sha256};
 
 /// The most an instruction may use, by program and instruction: what it used when it was last measured, plus 5 %.
 /// Addresses derive from fixed keys, so the search for a bump costs the same in every run.
 const CEILINGS: &[(&str, u64)] = &[
-    ("coin::genesis_mint", 41_900),
-    ("coin::init_coin", 19_300),
-    ("coin::init_rate", 11_800),
-    ("coin::open_vault", 18_000),
-    ("coin::revoke_mint", 9_500),
-    ("coin::roll_rate", 7_900),
-    ("coin::spend_vault", 14_600),
-    ("coin::submit_rate", 8_100),
+    ("coin::burn_fees", 21_700),
+    ("coin::cancel_spend", 8_400),
+    ("coin::execute_spend", 23_200),
+    ("coin::genesis_mint", 42_200),
+    ("coin::init_coin", 19_500),
+    ("coin::init_rate", 12_000),
+    ("coin::init_release", 5_500),
+    ("coin::open_vault", 27_200),
+    ("coin::propose_spend", 13_800),
+    ("coin::release", 31_300),
+    ("coin::release_team", 19_400),
+    ("coin::revoke_mint", 9_700),
+    ("coin::roll_rate", 8_000),
+    ("coin::set_reporters", 8_500),
+    ("coin::spend_vault", 20_300),
+    ("coin::submit_rate", 8_200),
     ("market::add_stake", 16_600),
     ("market::apply_params", 8_100),
     ("market::begin_unstake", 11_100),
@@ -60,7 +71,7 @@ const CEILINGS: &[(&str, u64)] = &[
     ("settlement::close_channel", 11_900),
     ("settlement::close_event", 2_600),
     ("settlement::finalize_batch", 14_200),
-    ("settlement::init_config", 35_400),
+    ("settlement::init_config", 43_300),
     ("settlement::open_channel", 57_200),
     ("settlement::open_earnings", 22_600),
     ("settlement::open_gateway", 39_000),
@@ -73,13 +84,90 @@ const CEILINGS: &[(&str, u64)] = &[
     ("settlement::settle_delegated", 15_200),
     ("settlement::settle_promo", 47_300),
     ("settlement::sweep_batch", 32_800),
-    ("settlement::sweep_earnings", 16_600),
+    ("settlement::sweep_earnings", 20_100),
     ("settlement::sync_deposit", 6_700),
     ("settlement::top_up_gateway", 11_100),
-    ("settlement::withdraw_earnings", 10_300),
+    ("settlement::withdraw_earnings", 14_100),
 ];
 /// The ceiling of an authority or pause instruction of any program.
 const AUTHORITY_CEILING: u64 = 10_000;
+
+/// The most bytes an account of ours may have: its size now. A batch grows with its lines: its row is
+/// that of 8,192.
+const SIZES: &[(&str, usize)] = &[
+    ("coin::Breaker", 162),
+    ("coin::CoinConfig", 383),
+    ("coin::PendingSpend", 167),
+    ("coin::Rate", 415),
+    ("coin::Release", 96),
+    ("market::Artifact", 698),
+    ("market::Ask", 199),
+    ("market::Container", 687),
+    ("market::DetClass", 162),
+    ("market::Market", 746),
+    ("market::MarketConfig", 623),
+    ("market::Node", 203),
+    ("market::Observation", 158),
+    ("market::Offer", 187),
+    ("market::Party", 181),
+    ("market::Seat", 146),
+    ("market::SlashTicket", 154),
+    ("market::SplitSnapshot", 299),
+    ("settlement::Batch", 1_391),
+    ("settlement::Channel", 399),
+    ("settlement::Earnings", 274),
+    ("settlement::FeeDay", 98),
+    ("settlement::GatewayVault", 230),
+    ("settlement::PoolBreaker", 162),
+    ("settlement::SettleConfig", 538),
+];
+
+/// An account that an instruction created.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Created {
+    /// `program::Type`, or what it is when it is none of ours.
+    pub name: String,
+    /// Its data.
+    pub bytes: usize,
+    /// What it holds: its rent.
+    pub lamports: u64,
+}
+
+impl fmt::Display for Created {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}|{}|{}", self.name, self.bytes, self.lamports)
+    }
+}
+
+impl Created {
+    /// What an account is, by its owner and first bytes.
+    #[must_use]
+    pub fn of(owner: &Pubkey, data: &[u8], lamports: u64) -> Self {
+        let programs = [("coin", coin::ID), ("market", market::ID), ("settlement", settlement::ID)];
+        let ours = programs.iter().find(|(_, id)| id == owner).map(|(program, _)| {
+            let listed = |name: &&str| {
+                let kind = name.split_once("::").map_or("", |(of, kind)| if of == *program { kind } else { "" });
+                data.starts_with(&Sha256::digest(format!("account:{kind}"))[..8])
+            };
+            let name = SIZES.iter().map(|(name, _)| *name).find(listed);
+            name.map_or_else(|| format!("{program}: not listed"), str::to_owned)
+        });
+        let other = || match data.len() {
+            82 => "mint".to_owned(),
+            165 => "token account".to_owned(),
+            _ => "other account".to_owned(),
+        };
+        Self { name: ours.unwrap_or_else(other), bytes: data.len(), lamports }
+    }
+
+    /// # Panics
+    /// When the account is larger than its row allows.
+    pub fn assert_size(&self) {
+        if let Some((_, most)) = SIZES.iter().find(|(name, _)| *name == self.name) {
+            assert!(self.bytes <= *most, "{} has {} bytes, {most} before", self.name, self.bytes);
+        }
+    }
+}
 
 /// The ceiling of `program::instruction`, if it has one.
 #[must_use]
@@ -98,12 +186,13 @@ pub fn record_path() -> PathBuf {
 }
 
 /// Appends one measurement when recording is asked for, and says whether it was.
-pub(crate) fn record(instruction: &str, scenario: &str, units: u64) -> bool {
+pub(crate) fn record(instruction: &str, scenario: &str, units: u64, created: &[Created]) -> bool {
     if std::env::var_os("WAYBILL_WRITE_COMPUTE").is_none() {
         return false;
     }
     let mut file = std::fs::OpenOptions::new().create(true).append(true).open(record_path()).unwrap();
     // One write per line, so lines of tests that run at the same time do not mix.
-    file.write_all(format!("{instruction}\t{scenario}\t{units}\n").as_bytes()).unwrap();
+    let created: Vec<String> = created.iter().map(ToString::to_string).collect();
+    file.write_all(format!("{instruction}\t{scenario}\t{units}\t{}\n", created.join(",")).as_bytes()).unwrap();
     true
 }

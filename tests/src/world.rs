@@ -21,8 +21,9 @@ use solana_signer::Signer;
 use solana_transaction::versioned::VersionedTransaction;
 
 use crate::{
-    compute,
+    compute::{self, Created},
     ix::{coin_ix, market_ix},
+    ix_coin,
     sent::{Refused, Sent},
 };
 
@@ -146,6 +147,8 @@ impl World {
         let reporters = self.reporters.iter().map(Signer::pubkey).collect();
         let rate = coin_ix::init_rate(payer, admin.pubkey(), 20 * AIC, 86_400, reporters);
         self.measure("coin::init_rate", "3 reporters", rate, &[&admin]);
+        let release = ix_coin::init_release(admin.pubkey(), settlement::ID, key("team").pubkey());
+        self.measure("coin::init_release", "genesis", release, &[&admin]);
     }
 
     /// Configures the market program.
@@ -232,16 +235,25 @@ impl World {
         }
     }
 
-    /// Sends one instruction that must succeed within its compute ceiling; a recording run only writes down what it
-    /// used (see [`compute`]).
+    /// Sends one instruction that must succeed within its compute ceiling and create no account larger than before; a
+    /// recording run only writes down what it used (see [`compute`]).
     /// `instruction` is `program::instruction`.
     #[track_caller]
     pub fn measure(&mut self, instruction: &str, scenario: &str, built: Instruction, signers: &[&Keypair]) -> Sent {
+        let new: Vec<Pubkey> =
+            built.accounts.iter().map(|meta| meta.pubkey).filter(|address| !self.exists(address)).collect();
         let sent = self.must(&[built], signers);
         let units = sent.compute_units();
-        if compute::record(instruction, scenario, units) {
+        let created: Vec<Created> = new
+            .iter()
+            .filter_map(|address| self.svm.get_account(address))
+            .filter(|account| !account.data.is_empty())
+            .map(|account| Created::of(&account.owner, &account.data, account.lamports))
+            .collect();
+        if compute::record(instruction, scenario, units, &created) {
             return sent;
         }
+        created.iter().for_each(Created::assert_size);
         if let Some(ceiling) = compute::ceiling(instruction) {
             assert!(units <= ceiling, "{instruction} ({scenario}) used {units} CU, its ceiling is {ceiling}");
         }

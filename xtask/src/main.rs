@@ -3,6 +3,7 @@
 //! Every command does what is missing and nothing else, so that a second run is quick. Progress goes to standard error;
 //! standard output belongs to the program that a command starts.
 
+mod fuzz;
 mod idl;
 mod process;
 mod programs;
@@ -44,6 +45,17 @@ enum Command {
     },
     /// Set up, then format, lint, test, IDL and SDK checks; all of them run even when one fails
     Test,
+    /// Build the fuzz targets and run each, or the named ones, for some seconds
+    Fuzz {
+        /// Seconds per target
+        #[arg(long, default_value_t = 600)]
+        seconds: u32,
+        /// Targets that run at the same time
+        #[arg(long, default_value_t = 1)]
+        jobs: usize,
+        /// Names of files in `fuzz/fuzz_targets`; all when none is given
+        targets: Vec<String>,
+    },
     /// Run the benchmarks in release mode with the given arguments
     #[command(disable_help_flag = true)]
     Bench {
@@ -59,6 +71,7 @@ fn main() -> ExitCode {
         Command::Idl { check } => idl::run(&tree, check),
         Command::Up { args } => up(&tree, &args),
         Command::Test => suite::run(&tree),
+        Command::Fuzz { seconds, jobs, targets } => fuzz::run(&tree, &targets, seconds, jobs),
         Command::Bench { args } => bench(&tree, &args),
     });
     match outcome {

@@ -63,7 +63,9 @@ struct EarningsLine {
 #[derive(Serialize)]
 struct Withdrawn {
     owner: String,
+    /// What was paid; 0 when it waits until `due_at`, unix seconds.
     amount: u64,
+    due_at: i64,
     signature: String,
 }
 
@@ -170,15 +172,27 @@ async fn show(owner: Pubkey, context: &Context) -> anyhow::Result<()> {
 async fn withdraw(amount: Option<u64>, context: &Context) -> anyhow::Result<()> {
     let wallet = context.wallet()?;
     let owner = wallet.pubkey();
-    let payable = read(&owner, context).await?.amount_aic;
+    let before = read(&owner, context).await?;
+    let payable = before.amount_aic;
     let wanted = amount.unwrap_or(payable);
     if wanted == 0 || wanted > payable {
         bail!("{} AIC are payable, {} cannot be withdrawn", output::aic(payable), output::aic(wanted));
     }
     let instructions = [ix::create_aic_account(&owner, &owner), ix::settlement::withdraw_earnings(owner, amount)];
     let signature = context.chain.send(&wallet, &[], &instructions).await?;
-    let done = Withdrawn { owner: owner.to_string(), amount: wanted, signature: signature.to_string() };
-    output::print(context.json, &done, |done| format!("{} AIC are in {}", output::aic(done.amount), done.owner))
+    let after = read(&owner, context).await?;
+    let due_at = after.due_at;
+    // A delayed withdrawal pays nothing yet; one that has waited pays what has waited.
+    let amount = if due_at > 0 { 0 } else { after.withdrawn_aic.saturating_sub(before.withdrawn_aic) };
+    let done = Withdrawn { owner: owner.to_string(), amount, due_at, signature: signature.to_string() };
+    let now = context.chain.unix_time().await?;
+    output::print(context.json, &done, |done| {
+        if done.due_at > 0 {
+            let wait = input::span_text(done.due_at.saturating_sub(now));
+            return format!("above what the pool pays in an hour: run the same command again in {wait}");
+        }
+        format!("{} AIC are in {}", output::aic(done.amount), done.owner)
+    })
 }
 
 async fn sweep_to(to: Pubkey, context: &Context) -> anyhow::Result<()> {

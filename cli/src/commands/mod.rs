@@ -4,6 +4,7 @@ pub mod artifact;
 pub mod ask;
 pub mod audit;
 pub mod channel;
+pub mod coin;
 pub mod container;
 pub mod earnings;
 pub mod gateway;
@@ -50,5 +51,6 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         Command::Audit(args) => audit::run(args, &context).await,
         Command::Receipt(args) => receipt::run(args, &context).await,
         Command::Earnings(args) => earnings::run(args, &context).await,
+        Command::Coin(args) => coin::run(args, &context).await,
     }
 }

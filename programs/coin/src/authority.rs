@@ -27,8 +27,10 @@ pub mod pause {
     pub const RATE: u16 = 1 << 9;
     /// Settling of channels into gateway vaults.
     pub const SETTLING: u16 = 1 << 10;
+    /// Withdrawals of final earnings: for at most 72 hours in 30 days, enforced by the settlement program.
+    pub const WITHDRAWALS: u16 = 1 << 11;
     /// Every flag that has a meaning.
-    pub const ALL: u16 = (1 << 11) - 1;
+    pub const ALL: u16 = (1 << 12) - 1;
 }
 
 /// The authorities of a program. One byte, append only.

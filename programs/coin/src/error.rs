@@ -78,6 +78,39 @@ pub enum CoinError {
     /// 6023
     #[msg("the account is not the one its seeds give")]
     WrongAddress,
+    /// 6030
+    #[msg("more than the vault may pay in an hour: propose the spend, which waits a day, or pay less")]
+    AboveBreaker = 30,
+    /// 6031
+    #[msg("the spend waits: it can be executed from its `not_before` on")]
+    SpendNotDue,
+    /// 6032
+    #[msg("the proposed spend has expired; cancel it and propose it again")]
+    SpendExpired,
+    /// 6033
+    #[msg("releases are already configured")]
+    AlreadyConfigured,
+    /// 6034
+    #[msg("releases are not configured yet: run init_release")]
+    NotConfigured,
+    /// 6035
+    #[msg("the fees of a day can be counted 48 hours after its end")]
+    DayNotOver,
+    /// 6036
+    #[msg("the day was already released")]
+    AlreadyReleased,
+    /// 6037
+    #[msg("nothing is to be released")]
+    NothingToRelease,
+    /// 6038
+    #[msg("the account is not the settlement program's record of that day's fees")]
+    WrongFeeDay,
+    /// 6039
+    #[msg("the outflow is delayed: it can be paid from its `due_at` on")]
+    OutflowDelayed,
+    /// 6040
+    #[msg("the vault pays the wallet that releases were configured with, and no other")]
+    WrongBeneficiary,
 }
 
 impl From<crate::authority::AuthorityError> for CoinError {

@@ -15,6 +15,7 @@ pub mod constants;
 pub mod error;
 pub mod events;
 pub mod instructions;
+mod pay;
 pub mod seeds;
 pub mod state;
 
@@ -51,7 +52,32 @@ pub mod coin {
         admin::init_rate::handler(ctx, args)
     }
 
-    /// Pays from the treasury, grants or liquidity vault to any AIC account. Signed by the admin.
+    /// Begins releases and vesting. Once, signed by the admin.
+    pub fn init_release(ctx: Context<InitRelease>, args: InitReleaseArgs) -> Result<()> {
+        admin::init_release::handler(ctx, args)
+    }
+
+    /// Replaces the reporters of the rate. Signed by the admin.
+    pub fn set_reporters(ctx: Context<SetReporters>, args: SetReportersArgs) -> Result<()> {
+        admin::set_reporters::handler(ctx, args)
+    }
+
+    /// Says what the treasury, grants, liquidity or insurance vault shall pay in a day's time. Signed by the admin.
+    pub fn propose_spend(ctx: Context<ProposeSpend>, args: ProposeSpendArgs) -> Result<()> {
+        admin::propose_spend::handler(ctx, args)
+    }
+
+    /// Pays a proposed spend whose time has come. Signed by the admin.
+    pub fn execute_spend(ctx: Context<ExecuteSpend>) -> Result<()> {
+        admin::execute_spend::handler(ctx)
+    }
+
+    /// Withdraws a proposed spend. Signed by the admin or the pause authority.
+    pub fn cancel_spend(ctx: Context<CancelSpend>) -> Result<()> {
+        admin::cancel_spend::handler(ctx)
+    }
+
+    /// Pays from the grants or liquidity vault to any AIC account, within the vault's breaker. Signed by the admin.
     pub fn spend_vault(ctx: Context<SpendVault>, args: SpendVaultArgs) -> Result<()> {
         admin::spend_vault::handler(ctx, args)
     }
@@ -84,5 +110,20 @@ pub mod coin {
     /// Fixes the rate of this rate epoch: the median of what was submitted, at most 10 % from the last. Anyone.
     pub fn roll_rate(ctx: Context<RollRate>) -> Result<()> {
         crank::roll_rate::handler(ctx)
+    }
+
+    /// Releases the usage rewards of a day whose fees are final into the grants vault. Anyone.
+    pub fn release(ctx: Context<ReleaseDay>, day: u32) -> Result<()> {
+        crank::release::handler(ctx, day)
+    }
+
+    /// Pays what has vested to the team's wallet. Anyone.
+    pub fn release_team(ctx: Context<ReleaseTeam>) -> Result<()> {
+        crank::release_team::handler(ctx)
+    }
+
+    /// Burns what was sent to the burn account. Anyone.
+    pub fn burn_fees(ctx: Context<BurnFees>) -> Result<()> {
+        crank::burn_fees::handler(ctx)
     }
 }

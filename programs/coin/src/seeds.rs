@@ -13,6 +13,17 @@ pub const VAULT: &[u8] = b"vault";
 /// Seed of [`crate::state::Rate`].
 pub const RATE: &[u8] = b"rate";
 
+/// First seed of [`crate::state::Breaker`], followed by its vault.
+pub const BREAKER: &[u8] = b"brk";
+/// First seed of [`crate::state::Release`], followed by its day.
+pub const RELEASE: &[u8] = b"rel";
+/// First seed of [`crate::state::PendingSpend`], followed by the vault's kind and an id.
+pub const PENDING: &[u8] = b"pend";
+/// Seed of the token account whose tokens anyone may burn.
+pub const BURN: &[u8] = b"burn";
+/// Seed of the settlement program's fee days, followed by the day.
+pub const FEE_DAY: &[u8] = b"feeday";
+
 /// Address and bump of the configuration.
 #[must_use]
 pub fn find_config() -> (Pubkey, u8) {
@@ -35,4 +46,28 @@ pub fn find_vault(kind: VaultKind) -> (Pubkey, u8) {
 #[must_use]
 pub fn find_rate() -> (Pubkey, u8) {
     Pubkey::find_program_address(&[RATE], &ID)
+}
+
+/// Address and bump of a vault's breaker.
+#[must_use]
+pub fn find_breaker(vault: &Pubkey) -> (Pubkey, u8) {
+    Pubkey::find_program_address(&[BREAKER, vault.as_ref()], &ID)
+}
+
+/// Address and bump of the record of a day's release; days count from 1970.
+#[must_use]
+pub fn find_release(day: u32) -> (Pubkey, u8) {
+    Pubkey::find_program_address(&[RELEASE, &day.to_le_bytes()], &ID)
+}
+
+/// Address and bump of a proposed spend.
+#[must_use]
+pub fn find_spend(kind: VaultKind, id: u32) -> (Pubkey, u8) {
+    Pubkey::find_program_address(&[PENDING, &[kind as u8], &id.to_le_bytes()], &ID)
+}
+
+/// Address and bump of the token account whose tokens anyone may burn.
+#[must_use]
+pub fn find_burn() -> (Pubkey, u8) {
+    Pubkey::find_program_address(&[BURN], &ID)
 }

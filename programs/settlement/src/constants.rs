@@ -34,6 +34,15 @@ pub const REVOKE_GRACE_S: i64 = 3_600;
 /// Delay before a new or changed sweep address takes effect, in seconds.
 pub const SWEEP_DELAY_S: i64 = 86_400;
 
+/// What an hour may pay out of the pool whatever left it before, in AIC base units: 100,000 AIC.
+pub const POOL_FLOOR_AIC: u64 = 100_000_000_000_000;
+/// How long a withdrawal that has waited can be taken, in seconds.
+pub const DUE_LIFE_S: i64 = 86_400;
+/// How long withdrawals can be paused, in seconds, until 30 days have passed without a pause.
+pub const WITHDRAW_PAUSE_S: u32 = 72 * 3_600;
+/// After how long without a pause of withdrawals the whole time is available again, in seconds.
+pub const WITHDRAW_PAUSE_RENEWS_S: i64 = 30 * 86_400;
+
 /// Seconds in the day that numbers a `FeeDay`.
 pub const DAY_S: u64 = 86_400;
 

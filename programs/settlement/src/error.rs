@@ -140,6 +140,12 @@ pub enum SettleError {
     /// 6114
     #[msg("the campaign still exists, so the event keeps it from being charged twice")]
     EventLive = 114,
+    /// 6116
+    #[msg("the withdrawal is above what the pool may pay in an hour and waits: try again from its `due_at` on")]
+    OutflowDelayed = 116,
+    /// 6117
+    #[msg("withdrawals were paused for 72 hours already; they can be paused again 30 days after that")]
+    PauseSpent,
 }
 
 impl From<ChannelError> for SettleError {

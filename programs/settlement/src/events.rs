@@ -212,6 +212,16 @@ pub struct EarningsWithdrawn {
     pub seq: u64,
 }
 
+/// A withdrawal was above the pool's breaker: it can be taken from `due_at` on.
+#[event]
+pub struct WithdrawalDelayed {
+    pub earnings: Pubkey,
+    pub owner: Pubkey,
+    pub amount_aic: u64,
+    pub due_at: i64,
+    pub seq: u64,
+}
+
 #[event]
 pub struct SweepChanged {
     pub earnings: Pubkey,

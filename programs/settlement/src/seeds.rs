@@ -11,6 +11,7 @@ pub const BATCH_VAULT: &[u8] = b"bv";
 pub const POOL: &[u8] = b"pool";
 pub const AUDITS: &[u8] = b"audits";
 pub const EARNINGS: &[u8] = b"earn";
+pub const BREAKER: &[u8] = b"brk";
 pub const FEE_DAY: &[u8] = b"feeday";
 pub const PROMO_EVENT: &[u8] = b"event";
 /// The authority that `market` accepts for slashing and for charging promotion.
@@ -49,6 +50,11 @@ pub fn find_pool(mint: &Pubkey) -> (Pubkey, u8) {
 /// The token account that pays for audits.
 pub fn find_audits(mint: &Pubkey) -> (Pubkey, u8) {
     find(&[AUDITS, mint.as_ref()])
+}
+
+/// The breaker before the pool's outflow.
+pub fn find_breaker(pool: &Pubkey) -> (Pubkey, u8) {
+    find(&[BREAKER, pool.as_ref()])
 }
 
 pub fn find_earnings(owner: &Pubkey, mint: &Pubkey) -> (Pubkey, u8) {

@@ -24,6 +24,7 @@ impl Settler {
                 }
             }
         }
+        self.crank_vaults(view).await?;
         self.crank_rate(now_s, view).await
     }
 

@@ -6,16 +6,70 @@ use settlement::state::{Batch as ChainBatch, BatchState, Earnings, GatewayVault}
 use std::collections::BTreeSet;
 use waybill_chain::{
     Chain, ChainError, Intent, View,
-    intent::{BatchPost, line_payees},
+    intent::{BatchPost, ChannelClaim, ProvenLine, line_payees},
+    packing,
 };
 use waybill_mechanism::{
     merkle::Tree,
     message::{Line, NO_REFERRER},
 };
-use waybill_store::{Batch, BatchStatus, StoredLine};
+use waybill_store::{Batch, BatchStatus, OutboxStatus, StoredLine};
 
 /// Batches looked at in one pass, per status.
 const PASS: u32 = 32;
+/// Lines of a batch that one look requests at most.
+const LINES_A_LOOK: usize = 64;
+
+/// What a channel owes the gateway.
+struct Owed {
+    claim: ChannelClaim,
+    nc: u64,
+    settled_nc: u64,
+}
+
+/// A step towards the end of a posted batch.
+enum Step {
+    Finalize,
+    /// Index and line.
+    Claim(u32, ProvenLine),
+    Sweep,
+}
+
+impl Step {
+    /// Part of an outbox key.
+    fn name(&self) -> String {
+        match self {
+            Self::Finalize => "finalize".to_owned(),
+            Self::Claim(index, _) => format!("claim/{index}"),
+            Self::Sweep => "sweep".to_owned(),
+        }
+    }
+
+    fn alone(&self, batch: &Batch) -> Intent {
+        let (epoch, shard) = (batch.id.epoch, batch.id.shard);
+        match self {
+            Self::Finalize => Intent::FinalizeBatch { epoch, shard },
+            Self::Claim(_, ProvenLine { line, proof }) => {
+                Intent::ClaimLine { epoch, shard, line: line.clone(), proof: proof.clone() }
+            }
+            Self::Sweep => Intent::SweepBatch { epoch, shard },
+        }
+    }
+
+    fn together(batch: &Batch, steps: &[Self]) -> Intent {
+        let lines = steps.iter().filter_map(|step| match step {
+            Self::Claim(_, line) => Some(line.clone()),
+            Self::Finalize | Self::Sweep => None,
+        });
+        Intent::BatchSteps {
+            epoch: batch.id.epoch,
+            shard: batch.id.shard,
+            finalize: steps.iter().any(|step| matches!(step, Self::Finalize)),
+            lines: lines.collect(),
+            sweep: steps.iter().any(|step| matches!(step, Self::Sweep)),
+        }
+    }
+}
 
 impl Settler {
     pub(super) async fn drive_batches(&self, view: &View) -> Result<(), SettleError> {
@@ -45,22 +99,17 @@ impl Settler {
             (Some((_, account)), BatchStatus::Built) => match account.state {
                 BatchState::Posted | BatchState::Final | BatchState::Swept => BatchStatus::Posted,
             },
-            (Some((_, account)), BatchStatus::Posted) if account.state == BatchState::Posted => {
+            (Some((data, account)), BatchStatus::Posted) if account.state == BatchState::Posted => {
                 let open_until = account.posted_at.saturating_add(i64::from(view.settle.challenge_s));
-                if view.now_ms() / 1_000 >= open_until {
-                    self.request(
-                        batch,
-                        view,
-                        "finalize",
-                        Intent::FinalizeBatch { epoch: batch.id.epoch, shard: batch.id.shard },
-                    )
-                    .await?;
+                let cases = account.open_audits > 0 || account.open_disputes > 0;
+                if view.now_ms() / 1_000 >= open_until && !cases {
+                    self.finish(batch, data, true, view).await?;
                 }
                 return Ok(());
             }
             (Some(_), BatchStatus::Posted) => BatchStatus::Final,
             (Some((data, _)), BatchStatus::Final) => {
-                if !self.claim_lines(batch, data, view).await? {
+                if !self.finish(batch, data, false, view).await? {
                     return Ok(());
                 }
                 BatchStatus::Claimed
@@ -91,9 +140,6 @@ impl Settler {
         let vault_address = waybill_chain::ix::settlement::gateway_vault(&gateway).0;
         let vault: GatewayVault =
             self.chain().expect("gateway vault", &vault_address, "run open_gateway for this key first").await?;
-        if vault.nc < batch.lines_root.sum {
-            return self.collect(view).await;
-        }
         let post = BatchPost {
             epoch: batch.id.epoch,
             shard: batch.id.shard,
@@ -105,29 +151,55 @@ impl Settler {
             data_hash: batch.data_hash,
             uri: batch.uri.clone(),
         };
-        self.request(batch, view, "post", Intent::PostBatch(post)).await
+        if vault.nc >= batch.lines_root.sum {
+            return self.request(batch, view, "post", Intent::PostBatch(post)).await;
+        }
+        let owed = self.owed(view).await?;
+        let together = Intent::SettleAndPost { claims: owed.iter().map(|owed| owed.claim).collect(), post };
+        let all: u64 = owed.iter().map(|owed| owed.nc).fold(vault.nc, u64::saturating_add);
+        let instructions = together.instructions(self.chain(), &gateway).await?;
+        if all >= batch.lines_root.sum && packing::fits(&gateway, &instructions)? {
+            let key = format!("{}/settle+post/{}", batch.id, vault.nc);
+            let status = self.outbox.request(&key, &together, now_ms(view)).await?;
+            if status != OutboxStatus::Failed {
+                return Ok(());
+            }
+            // A channel gave less than was noted: collect one by one, and post when the vault has enough.
+        }
+        self.collect(&owed, view).await
     }
 
-    /// Asks every channel for what was charged and noted but is not settled.
-    async fn collect(&self, view: &View) -> Result<(), SettleError> {
+    /// What was charged and noted to each channel but is not settled.
+    async fn owed(&self, view: &View) -> Result<Vec<Owed>, SettleError> {
+        let mut owed = Vec::new();
         for channel in self.store.channels_of_gateway(self.config.gateway).await? {
             let Some(on_chain) = view.channels.get(&Pubkey::new_from_array(channel.channel.0)) else { continue };
-            if channel.noted_cum_nc > on_chain.settled_nc {
-                let intent = Intent::SettleDelegated {
+            if let Some(nc) = channel.noted_cum_nc.checked_sub(on_chain.settled_nc).filter(|nc| *nc > 0) {
+                let claim = ChannelClaim {
                     channel: channel.channel.0,
                     claim_cum_nc: channel.noted_cum_nc,
                     nonce: channel.noted_nonce,
                 };
-                // What is settled belongs to the key: a claim that was cut by the limit is sent again for its remainder.
-                let key = format!("settle/{}/{}/{}", channel.channel, channel.noted_cum_nc, on_chain.settled_nc);
-                self.outbox.request(&key, &intent, now_ms(view)).await?;
+                owed.push(Owed { claim, nc, settled_nc: on_chain.settled_nc });
             }
+        }
+        Ok(owed)
+    }
+
+    /// Asks every channel for what it owes.
+    async fn collect(&self, owed: &[Owed], view: &View) -> Result<(), SettleError> {
+        for Owed { claim: ChannelClaim { channel, claim_cum_nc, nonce }, settled_nc, .. } in owed {
+            let intent = Intent::SettleDelegated { channel: *channel, claim_cum_nc: *claim_cum_nc, nonce: *nonce };
+            // What is settled belongs to the key: a claim that was cut by the limit is sent again for its remainder.
+            let key = format!("settle/{}/{claim_cum_nc}/{settled_nc}", Pubkey::new_from_array(*channel));
+            self.outbox.request(&key, &intent, now_ms(view)).await?;
         }
         Ok(())
     }
 
-    /// Requests every unclaimed line; true when all are claimed.
-    async fn claim_lines(&self, batch: &Batch, account: &[u8], view: &View) -> Result<bool, SettleError> {
+    /// Requests what is left of a batch, as many steps per transaction as fit: its end of challenge where that is due,
+    /// every unclaimed line, the sweep. True when all lines are claimed.
+    async fn finish(&self, batch: &Batch, account: &[u8], finalize: bool, view: &View) -> Result<bool, SettleError> {
         let lines = self.store.batch_lines(batch.id).await?;
         let mut open = Vec::new();
         for stored in &lines {
@@ -141,24 +213,74 @@ impl Settler {
                 (false, _) => open.push(stored),
             }
         }
-        if open.is_empty() {
+        if open.is_empty() && !finalize {
             return Ok(true);
         }
         let tree =
             Tree::build(lines.iter().map(|line| line.node).collect()).map_err(|e| ChainError::Build(e.to_string()))?;
-        for stored in open {
-            self.claim_line(batch, stored, &tree, view).await?;
+        let mut steps = Vec::new();
+        if finalize {
+            steps.push(Step::Finalize);
         }
+        // The rest follows when these are claimed.
+        let complete = open.len() <= LINES_A_LOOK;
+        for stored in open.into_iter().take(LINES_A_LOOK) {
+            if let Some(line) = self.proven(stored, &tree, view).await? {
+                steps.push(Step::Claim(stored.index, line));
+            }
+        }
+        let claims = steps.iter().filter(|step| matches!(step, Step::Claim(..))).count();
+        let all_open = lines.iter().filter(|line| line.claimed_ms.is_none()).count();
+        if claims >= all_open && self.ensure_earnings(&[Pubkey::new_from_array(batch.id.gateway.0)], view).await? {
+            steps.push(Step::Sweep);
+        }
+        self.request_steps(batch, steps, complete, view).await?;
         Ok(false)
     }
 
-    async fn claim_line(
+    /// Packs steps into transactions and requests them, in order. When more steps follow, the last transaction waits
+    /// for them: what is requested now must not be cut differently at the next look.
+    async fn request_steps(
         &self,
         batch: &Batch,
-        stored: &StoredLine,
-        tree: &Tree,
+        steps: Vec<Step>,
+        complete: bool,
         view: &View,
     ) -> Result<(), SettleError> {
+        let gateway = Pubkey::new_from_array(self.config.gateway.0);
+        let mut instructions = Vec::with_capacity(steps.len());
+        for step in &steps {
+            instructions.extend(step.alone(batch).instructions(self.chain(), &gateway).await?);
+        }
+        let mut packed = packing::pack(&gateway, &instructions)?;
+        if !complete && packed.len() > 1 {
+            packed.pop();
+        }
+        for range in packed {
+            let Some(steps) = steps.get(range) else { continue };
+            let names: Vec<String> = steps.iter().map(Step::name).collect();
+            let key = format!("{}/{}", batch.id, names.join("+"));
+            let intent = if let [step] = steps { step.alone(batch) } else { Step::together(batch, steps) };
+            let status = self.outbox.request(&key, &intent, now_ms(view)).await?;
+            if status == OutboxStatus::Failed && steps.len() > 1 {
+                // One step stops the others: each on its own, so that the rest passes. Nothing passes before the batch is
+                // final, and the sweep comes when all lines are claimed.
+                let finalize = steps.iter().any(|step| matches!(step, Step::Finalize));
+                let passes = |step: &&Step| match step {
+                    Step::Finalize => true,
+                    Step::Claim(..) => !finalize,
+                    Step::Sweep => false,
+                };
+                for step in steps.iter().filter(passes) {
+                    self.request(batch, view, &step.name(), step.alone(batch)).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A line with its proof; `None` while one of its payees has no earnings account yet.
+    async fn proven(&self, stored: &StoredLine, tree: &Tree, view: &View) -> Result<Option<ProvenLine>, SettleError> {
         let line = Line::from_bytes(&stored.line).map_err(|e| ChainError::Build(e.to_string()))?;
         let to = line_payees(self.chain(), &line).await?;
         let mut owners = vec![to.payees.vendor, to.provider, to.payees.weaver];
@@ -169,16 +291,11 @@ impl Settler {
             owners.push(Pubkey::new_from_array(line.referrer));
         }
         if !self.ensure_earnings(&owners, view).await? {
-            return Ok(());
+            return Ok(None);
         }
         let proof = tree.proof(stored.index as usize).map_err(|e| ChainError::Build(e.to_string()))?;
-        let intent = Intent::ClaimLine {
-            epoch: batch.id.epoch,
-            shard: batch.id.shard,
-            line: stored.line.to_vec(),
-            proof: proof.iter().map(|node| node.to_bytes()).collect(),
-        };
-        self.request(batch, view, &format!("claim/{}", stored.index), intent).await
+        let proof = proof.iter().map(|node| node.to_bytes()).collect();
+        Ok(Some(ProvenLine { line: stored.line.to_vec(), proof }))
     }
 
     /// True when every owner has an earnings account; requests those that are missing.

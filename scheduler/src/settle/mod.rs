@@ -7,6 +7,7 @@ mod build;
 mod cranks;
 mod drive;
 mod promo;
+mod vaults;
 
 pub use build::{BuildError, build_batches};
 

@@ -228,7 +228,7 @@ fn s17_each_flag_stops_its_instructions_and_never_a_withdrawal() {
     }
     assert_refused(desk.send(&[set(&desk, 1 << 15)], &[&admin]), SettleError::InvalidConfig);
     desk.claim(&shard, 0).unwrap();
-    desk.measure("pause", "all", set(&desk, pause::ALL), &[&admin]);
+    desk.measure("pause", "all but withdrawals", set(&desk, pause::ALL & !pause::WITHDRAWALS), &[&admin]);
 
     let terms = desk.terms(1);
     assert_refused(desk.send(&[desk.set_delegate_ix(terms)], &[&desk.consumer()]), SettleError::Paused);

@@ -1,6 +1,8 @@
 //! The settlement program on the network of the harness: addresses, instructions and steps. After each accepted
 //! transaction the desk checks that all money is where the program says it is.
 
+use std::collections::BTreeMap;
+
 use anchor_lang::{
     AccountSerialize, Discriminator, InstructionData, ToAccountMetas,
     prelude::{AccountMeta, Clock, Pubkey},
@@ -207,6 +209,7 @@ impl Desk {
             market_config: market::seeds::find_config().0,
             mint: self.mint,
             pool: self.pool(),
+            breaker: seeds::find_breaker(&self.pool()).0,
             audits: seeds::find_audits(&self.mint).0,
             treasury_vault: coin::seeds::find_vault(VaultKind::Treasury).0,
             insurance_vault: coin::seeds::find_vault(VaultKind::Insurance).0,
@@ -447,6 +450,7 @@ impl Desk {
             config: self.config(),
             earnings: self.earnings(owner),
             pool: self.pool(),
+            breaker: seeds::find_breaker(&self.pool()).0,
             destination,
             token_program: TOKEN,
             event_authority: event_authority(&settlement::ID),
@@ -465,6 +469,7 @@ impl Desk {
             config: self.config(),
             earnings: self.earnings(owner),
             pool: self.pool(),
+            breaker: seeds::find_breaker(&self.pool()).0,
             destination,
             token_program: TOKEN,
             event_authority: event_authority(&settlement::ID),
@@ -549,21 +554,30 @@ impl Desk {
 
     /// Each vault holds what the program records for it, and all tokens together are the supply.
     pub fn assert_conserved(&self) {
+        for (vault, (name, recorded)) in self.liabilities() {
+            assert_eq!(self.token(&vault), recorded, "{name}");
+        }
+        assert_eq!(self.all_tokens(), self.supply(), "supply");
+    }
+
+    /// What the settlement program records for each of its vaults, in AIC base units.
+    pub fn liabilities(&self) -> BTreeMap<Pubkey, (&'static str, u64)> {
         let world = &self.net.world;
+        let mut recorded = BTreeMap::new();
         let mut pool = 0;
         for (address, account) in world.svm.get_program_accounts(&settlement::ID) {
             let data = account.data.as_slice();
             if data.starts_with(Channel::DISCRIMINATOR) {
                 let channel: Channel = world.read(&address);
-                assert_eq!(self.token(&channel.vault), channel.balance_aic, "channel vault");
+                recorded.insert(channel.vault, ("channel vault", channel.balance_aic));
             } else if data.starts_with(GatewayVault::DISCRIMINATOR) {
                 let vault: GatewayVault = world.read(&address);
-                assert_eq!(self.token(&vault.vault), vault.aic, "gateway vault");
+                recorded.insert(vault.vault, ("gateway vault", vault.aic));
             } else if data.starts_with(Batch::DISCRIMINATOR) {
                 let batch: Batch = world.read(&address);
                 match batch.state {
                     BatchState::Posted => {
-                        assert_eq!(self.token(&seeds::find_batch_vault(&address).0), batch.aic, "batch vault");
+                        recorded.insert(seeds::find_batch_vault(&address).0, ("batch vault", batch.aic));
                     }
                     BatchState::Final => pool += batch.aic - batch.claimed_aic + batch.fee_aic + batch.burn_aic,
                     BatchState::Swept => {}
@@ -572,15 +586,20 @@ impl Desk {
                 pool += world.read::<Earnings>(&address).amount_aic;
             }
         }
-        assert_eq!(self.token(&self.pool()), pool, "pool");
-        let all: u64 = world
-            .svm
-            .get_program_accounts(&TOKEN)
+        if world.exists(&self.pool()) {
+            recorded.insert(self.pool(), ("pool", pool));
+        }
+        recorded
+    }
+
+    /// All AIC in token accounts, in base units.
+    pub fn all_tokens(&self) -> u64 {
+        let accounts = self.net.world.svm.get_program_accounts(&TOKEN);
+        accounts
             .iter()
             .filter(|(_, account)| account.data.len() == 165 && account.data[..32] == self.mint.to_bytes())
             .map(|(_, account)| u64::from_le_bytes(account.data[64..72].try_into().unwrap()))
-            .sum();
-        assert_eq!(all, self.supply(), "supply");
+            .sum()
     }
 }
 

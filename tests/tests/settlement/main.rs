@@ -4,8 +4,12 @@
 mod accounts;
 mod campaigns;
 mod claims;
+mod decoders;
 mod delegated;
 mod desk;
 mod promo;
+mod random_walk;
+mod releases;
 mod vouchers;
 mod whole_path;
+mod withdrawals;

@@ -39,8 +39,18 @@ pub struct CoinConfig {
     pub seq: u64,
     /// Who paid the rent.
     pub rent_payer: Pubkey,
+    /// The program whose `FeeDay` accounts bound releases; default until `init_release`.
+    pub settlement: Pubkey,
+    /// The wallet that vested tokens go to.
+    pub team: Pubkey,
+    /// When the usage schedule and the vesting begin, unix seconds; 0 until `init_release`.
+    pub release_start: i64,
+    /// What the team's vault has paid.
+    pub team_paid_aic: u64,
+    /// When a vested payment above the breaker's threshold may leave, unix seconds; 0 when none waits.
+    pub team_due_at: i64,
     /// Room for later fields, zero.
-    pub _reserved: [u8; 128],
+    pub _reserved: [u8; 40],
 }
 
 impl CoinConfig {
@@ -80,6 +90,22 @@ impl CoinConfig {
         Ok(())
     }
 
+    /// Records, once, whose fees bound releases and who is vested, from now on.
+    pub fn init_release(&mut self, settlement: Pubkey, team: Pubkey, now: i64) -> Result<()> {
+        require!(self.release_start == 0, CoinError::AlreadyConfigured);
+        require!(settlement != Pubkey::default() && team != Pubkey::default(), CoinError::DefaultKey);
+        require!(now > 0, CoinError::ClockWentBack);
+        (self.settlement, self.team, self.release_start) = (settlement, team, now);
+        Ok(())
+    }
+
+    /// Seconds since releases and vesting began.
+    pub fn since_release_start(&self, now: i64) -> Result<u64> {
+        require!(self.release_start > 0, CoinError::NotConfigured);
+        let elapsed = now.checked_sub(self.release_start).and_then(|elapsed| u64::try_from(elapsed).ok());
+        Ok(elapsed.ok_or(CoinError::ClockWentBack)?)
+    }
+
     /// The number of the next event.
     pub fn next_seq(&mut self) -> Result<u64> {
         self.seq = self.seq.checked_add(1).ok_or(CoinError::Overflow)?;
@@ -92,7 +118,9 @@ impl CoinConfig {
             self.version == Self::VERSION
                 && self.authorities.complete()
                 && self.pause_flags & !pause::ALL == 0
-                && (self.minted || !self.revoked),
+                && (self.minted || !self.revoked)
+                && (self.release_start == 0) == (self.settlement == Pubkey::default())
+                && (self.release_start == 0) == (self.team == Pubkey::default()),
             CoinError::Invariant
         );
         Ok(())

@@ -2,7 +2,7 @@
 
 use anchor_lang::prelude::*;
 
-use crate::constants::SPENDABLE;
+use crate::constants::{PROPOSABLE, SPENDABLE};
 
 /// What a vault is for, its seed. One byte, append only.
 #[derive(AnchorSerialize, AnchorDeserialize, InitSpace, Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +33,13 @@ impl VaultKind {
         usize::from(self as u8)
     }
 
-    /// Whether `spend_vault` may pay from it.
+    /// Whether a spend from it may be proposed.
+    #[must_use]
+    pub fn proposable(self) -> bool {
+        PROPOSABLE.contains(&self)
+    }
+
+    /// Whether `spend_vault` may pay from it at once.
     #[must_use]
     pub fn spendable(self) -> bool {
         SPENDABLE.contains(&self)

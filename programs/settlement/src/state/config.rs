@@ -96,7 +96,8 @@ pub struct SettleConfig {
     pub version: u8,
     pub bump: u8,
     pub pool_bump: u8,
-    /// Union of the bits in [`pause`]. Closing requests, withdrawals and sweeps of earnings cannot be paused.
+    /// Union of the bits in [`pause`]. Closing requests cannot be paused, withdrawals and sweeps of earnings only for a
+    /// bounded time, see `withdraw_pause_until`.
     pub pause_flags: u16,
     pub authorities: Authorities,
     pub pending: PendingAuthority,
@@ -127,12 +128,52 @@ pub struct SettleConfig {
     pub rent_payer: Pubkey,
     pub dispute: DisputeParams,
     pub audit: AuditParams,
-    pub _reserved: [u8; 105],
+    /// Unix second at which the last pause of withdrawals ends or ended by itself; 0 when there was none.
+    pub withdraw_pause_until: i64,
+    /// Seconds that withdrawals were paused, or may still be, since the last 30 days without a pause.
+    pub withdraw_pause_used_s: u32,
+    pub _reserved: [u8; 93],
 }
 
 impl SettleConfig {
     pub fn require_running(&self, flag: u16) -> Result<()> {
         require!(self.pause_flags & flag == 0, SettleError::Paused);
+        Ok(())
+    }
+
+    /// Refuses while withdrawals are paused. The pause ends by itself when its time is used up.
+    pub fn require_withdrawals(&self, now: i64) -> Result<()> {
+        let paused = self.pause_flags & pause::WITHDRAWALS != 0 && now < self.withdraw_pause_until;
+        require!(!paused, SettleError::Paused);
+        Ok(())
+    }
+
+    /// Pauses withdrawals for whatever is left of the 72 hours; all of them are available again when 30 days have passed
+    /// since the end of the last pause.
+    pub fn pause_withdrawals(&mut self, now: i64) -> Result<()> {
+        if self.pause_flags & pause::WITHDRAWALS != 0 && now < self.withdraw_pause_until {
+            return Ok(());
+        }
+        let renews = self.withdraw_pause_until.checked_add(WITHDRAW_PAUSE_RENEWS_S).ok_or(SettleError::Overflow)?;
+        if now >= renews {
+            self.withdraw_pause_used_s = 0;
+        }
+        let left = WITHDRAW_PAUSE_S.checked_sub(self.withdraw_pause_used_s).ok_or(SettleError::InvariantBroken)?;
+        require!(left > 0, SettleError::PauseSpent);
+        self.withdraw_pause_until = now.checked_add(i64::from(left)).ok_or(SettleError::Overflow)?;
+        self.withdraw_pause_used_s = WITHDRAW_PAUSE_S;
+        Ok(())
+    }
+
+    /// Ends a pause of withdrawals; what it did not use stays available.
+    pub fn resume_withdrawals(&mut self, now: i64) -> Result<()> {
+        let unused = self.withdraw_pause_until.checked_sub(now).ok_or(SettleError::Overflow)?;
+        if unused > 0 {
+            let unused = u32::try_from(unused).map_err(|_| SettleError::Overflow)?;
+            self.withdraw_pause_used_s =
+                self.withdraw_pause_used_s.checked_sub(unused).ok_or(SettleError::InvariantBroken)?;
+            self.withdraw_pause_until = now;
+        }
         Ok(())
     }
 

@@ -3,7 +3,12 @@
 
 use anchor_lang::prelude::*;
 
-use crate::{constants::SWEEP_DELAY_S, error::SettleError};
+use waybill_mechanism::breaker::DELAY_S;
+
+use crate::{
+    constants::{DUE_LIFE_S, SWEEP_DELAY_S},
+    error::SettleError,
+};
 
 /// `["earn", owner, mint]`
 #[account]
@@ -27,7 +32,11 @@ pub struct Earnings {
     pub pending_from: i64,
     pub seq: u64,
     pub rent_payer: Pubkey,
-    pub _reserved: [u8; 64],
+    /// Unix second from which a withdrawal that was above the pool's breaker can be taken; 0 when none waits.
+    pub due_at: i64,
+    /// The most that this withdrawal takes, in AIC base units.
+    pub due_aic: u64,
+    pub _reserved: [u8; 48],
 }
 
 impl Earnings {
@@ -62,9 +71,39 @@ impl Earnings {
     const AMOUNT: usize = Self::MINT + 32;
     const TOTAL_IN: usize = Self::AMOUNT + 8;
 
-    /// Takes out `amount_aic`, or everything for `None`; returns what was taken.
-    pub fn debit(&mut self, amount_aic: Option<u64>) -> Result<u64> {
-        let taken = amount_aic.unwrap_or(self.amount_aic);
+    /// What `amount_aic` asks for: that much, or everything for `None`.
+    pub fn asked(&self, amount_aic: Option<u64>) -> Result<u64> {
+        let asked = amount_aic.unwrap_or(self.amount_aic);
+        require!(asked > 0 && asked <= self.amount_aic, SettleError::InvalidAmount);
+        Ok(asked)
+    }
+
+    /// Takes out what has waited: at most `due_aic`, and no more than is there. Everything else waits anew.
+    pub fn take_due(&mut self, amount_aic: Option<u64>, now: i64) -> Result<Option<u64>> {
+        let until = self.due_at.checked_add(DUE_LIFE_S).ok_or(SettleError::Overflow)?;
+        if self.due_at == 0 || now >= until {
+            return Ok(None);
+        }
+        // While one waits no other begins: nobody can make it wait longer.
+        require!(now >= self.due_at, SettleError::OutflowDelayed);
+        let asked = match amount_aic {
+            None => self.amount_aic.min(self.due_aic),
+            Some(asked) => asked,
+        };
+        require!(asked <= self.due_aic, SettleError::OutflowDelayed);
+        (self.due_at, self.due_aic) = (0, 0);
+        Ok(Some(asked))
+    }
+
+    /// Makes a withdrawal wait.
+    pub fn delay(&mut self, amount_aic: u64, now: i64) -> Result<()> {
+        self.due_at = now.checked_add(DELAY_S).ok_or(SettleError::Overflow)?;
+        self.due_aic = amount_aic;
+        Ok(())
+    }
+
+    /// Takes out `taken` base units.
+    pub fn debit(&mut self, taken: u64) -> Result<u64> {
         require!(taken > 0 && taken <= self.amount_aic, SettleError::InvalidAmount);
         self.amount_aic = self.amount_aic.checked_sub(taken).ok_or(SettleError::Overflow)?;
         self.withdrawn_aic = self.withdrawn_aic.checked_add(taken).ok_or(SettleError::Overflow)?;
@@ -92,7 +131,8 @@ impl Earnings {
 
     pub fn invariant(&self) -> Result<()> {
         require!(
-            self.amount_aic.checked_add(self.withdrawn_aic) == Some(self.total_in_aic),
+            self.amount_aic.checked_add(self.withdrawn_aic) == Some(self.total_in_aic)
+                && (self.due_at == 0) == (self.due_aic == 0),
             SettleError::InvariantBroken
         );
         Ok(())

@@ -56,7 +56,9 @@ fn settle_config() {
         rent_payer: key(18),
         dispute: DisputeParams { bond_nc: 19, response_s: 20 },
         audit: AuditParams { enforce: true, draws: 21, verdict_s: 22, retention_s: 23 },
-        _reserved: [0; 105],
+        withdraw_pause_until: 24,
+        withdraw_pause_used_s: 25,
+        _reserved: [0; 93],
     };
     let bytes = bytes(&config, [105, 211, 143, 159, 254, 70, 10, 201], 538);
     at(&bytes, 8, &[1, 250, 251, 3, 2]);
@@ -69,6 +71,7 @@ fn settle_config() {
     at(&bytes, 342, &[12, 0, 0, 0, 13, 0, 0, 0, 14, 0, 0, 0, 15, 0, 0, 0, 16, 0, 0, 0]);
     at(&bytes, 362, &[120, 0, 60, 0, 61, 0, 62, 0, 17]);
     at(&bytes, 410, &[19, 0, 0, 0, 0, 0, 0, 0, 20, 0, 0, 0, 1, 21, 0, 22, 0, 0, 0, 23, 0, 0, 0]);
+    at(&bytes, 433, &[24, 0, 0, 0, 0, 0, 0, 0, 25, 0, 0, 0]);
 }
 
 #[test]
@@ -200,7 +203,9 @@ fn earnings_value() -> Earnings {
         pending_from: 8,
         seq: 9,
         rent_payer: key(10),
-        _reserved: [0; 64],
+        due_at: 11,
+        due_aic: 12,
+        _reserved: [0; 48],
     }
 }
 
@@ -211,7 +216,7 @@ fn earnings() {
     for (offset, byte) in [(10, 1), (42, 2), (98, 5), (130, 6), (178, 10)] {
         at(&bytes, offset, &[byte; 32]);
     }
-    for (offset, value) in [(74, 3u64), (82, 7), (90, 4), (162, 8), (170, 9)] {
+    for (offset, value) in [(74, 3u64), (82, 7), (90, 4), (162, 8), (170, 9), (210, 11), (218, 12)] {
         at(&bytes, offset, &value.to_le_bytes());
     }
 }

@@ -1,6 +1,7 @@
 //! The accounts of the program: layout, transitions and invariants.
 
 pub mod batch;
+pub mod breaker;
 pub mod channel;
 pub mod config;
 pub mod earnings;
@@ -11,6 +12,7 @@ mod layout;
 pub mod promo_event;
 
 pub use batch::*;
+pub use breaker::*;
 pub use channel::*;
 pub use config::*;
 pub use earnings::*;

@@ -78,7 +78,12 @@ pub(crate) fn handler(ctx: Context<InitCoin>, args: InitCoinArgs) -> Result<()> 
         pending: PendingAuthority::none(),
         seq: 0,
         rent_payer: ctx.accounts.payer.key(),
-        _reserved: [0; 128],
+        settlement: Pubkey::default(),
+        team: Pubkey::default(),
+        release_start: 0,
+        team_paid_aic: 0,
+        team_due_at: 0,
+        _reserved: [0; 40],
     });
     let seq = config.next_seq()?;
     config.invariant()?;

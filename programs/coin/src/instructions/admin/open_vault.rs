@@ -1,4 +1,4 @@
-//! Creates one of the six vaults of the supply.
+//! Creates one of the six vaults of the supply, with its breaker.
 
 use anchor_lang::prelude::*;
 use anchor_spl::token::{Mint, Token, TokenAccount};
@@ -7,7 +7,7 @@ use crate::{
     error::CoinError,
     events::VaultOpened,
     seeds,
-    state::{CoinConfig, VaultKind},
+    state::{Breaker, CoinConfig, VaultKind},
 };
 
 /// Arguments of `open_vault`.
@@ -48,6 +48,15 @@ pub struct OpenVault<'info> {
         token::token_program = token_program,
     )]
     pub vault: Box<Account<'info, TokenAccount>>,
+    /// The vault's breaker.
+    #[account(
+        init,
+        payer = payer,
+        space = 8 + Breaker::INIT_SPACE,
+        seeds = [seeds::BREAKER, vault.key().as_ref()],
+        bump,
+    )]
+    pub breaker: Box<Account<'info, Breaker>>,
     /// The classic token program.
     pub token_program: Program<'info, Token>,
     /// The system program.
@@ -56,10 +65,13 @@ pub struct OpenVault<'info> {
 
 pub(crate) fn handler(ctx: Context<OpenVault>, args: OpenVaultArgs) -> Result<()> {
     let account = ctx.accounts.config.key();
+    let (vault, payer, now) = (ctx.accounts.vault.key(), ctx.accounts.payer.key(), Clock::get()?.unix_timestamp);
+    ctx.accounts.breaker.set_inner(Breaker::new(vault, ctx.bumps.breaker, payer, now));
+    ctx.accounts.breaker.invariant()?;
     let config = &mut ctx.accounts.config;
     config.open_vault(args.kind, ctx.bumps.vault);
     let seq = config.next_seq()?;
     config.invariant()?;
-    emit!(VaultOpened { account, seq, kind: args.kind, vault: ctx.accounts.vault.key() });
+    emit!(VaultOpened { account, seq, kind: args.kind, vault });
     Ok(())
 }

@@ -1,21 +1,21 @@
-//! Pays from the treasury, grants or liquidity vault by decision of the admin.
+//! Pays from the grants or liquidity vault at once, by decision of the admin and within the vault's breaker. What is
+//! above it, and everything from the treasury or insurance, is proposed and waits.
 
 use anchor_lang::prelude::*;
-use anchor_spl::token::{self, Mint, Token, TokenAccount, TransferChecked};
+use anchor_spl::token::{Mint, Token, TokenAccount};
 
 use crate::{
     authority::pause,
-    constants::DECIMALS,
     error::CoinError,
     events::VaultSpent,
-    seeds,
-    state::{CoinConfig, VaultKind},
+    pay, seeds,
+    state::{Breaker, CoinConfig, VaultKind},
 };
 
 /// Arguments of `spend_vault`.
 #[derive(AnchorSerialize, AnchorDeserialize, Clone, Copy, Debug)]
 pub struct SpendVaultArgs {
-    /// Which vault pays: treasury, grants or liquidity.
+    /// Which vault pays: grants or liquidity.
     pub kind: VaultKind,
     /// Base units.
     pub amount: u64,
@@ -42,6 +42,9 @@ pub struct SpendVault<'info> {
     /// The vault that pays.
     #[account(mut, seeds = [seeds::VAULT, &[args.kind as u8]], bump = config.vault_bumps[args.kind.index()])]
     pub vault: Box<Account<'info, TokenAccount>>,
+    /// The vault's breaker.
+    #[account(mut, seeds = [seeds::BREAKER, vault.key().as_ref()], bump = breaker.bump)]
+    pub breaker: Box<Account<'info, Breaker>>,
     /// Any AIC account.
     #[account(mut, constraint = destination.mint == mint.key() @ CoinError::WrongMint)]
     pub destination: Box<Account<'info, TokenAccount>>,
@@ -50,12 +53,14 @@ pub struct SpendVault<'info> {
 }
 
 impl SpendVault<'_> {
-    /// Admin, mint, vault and destination are checked by attributes.
+    /// Admin, mint, vault, breaker and destination are checked by attributes.
     pub(crate) fn validate(&self, args: &SpendVaultArgs) -> Result<()> {
         self.config.require_running(pause::SPENDING)?;
         require!(args.kind.spendable(), CoinError::NotSpendable);
         require!(args.amount > 0, CoinError::ZeroAmount);
         require!(self.vault.amount >= args.amount, CoinError::InsufficientFunds);
+        let now = Clock::get()?.unix_timestamp;
+        require!(self.breaker.admits(args.amount, self.vault.amount, now), CoinError::AboveBreaker);
         Ok(())
     }
 }
@@ -66,22 +71,11 @@ pub(crate) fn handler(ctx: Context<SpendVault>, args: SpendVaultArgs) -> Result<
     let config = &mut ctx.accounts.config;
     let seq = config.next_seq()?;
     config.invariant()?;
-    let signer: &[&[u8]] = &[seeds::VAULT, &[args.kind as u8], &[config.vault_bumps[args.kind.index()]]];
-    token::transfer_checked(
-        CpiContext::new_with_signer(
-            Token::id(),
-            TransferChecked {
-                from: ctx.accounts.vault.to_account_info(),
-                mint: ctx.accounts.mint.to_account_info(),
-                to: ctx.accounts.destination.to_account_info(),
-                authority: ctx.accounts.vault.to_account_info(),
-            },
-            &[signer],
-        ),
-        args.amount,
-        DECIMALS,
-    )?;
-    ctx.accounts.vault.reload()?;
+    let accounts = &mut *ctx.accounts;
+    accounts.breaker.record(args.amount, Clock::get()?.unix_timestamp)?;
+    accounts.breaker.invariant()?;
+    let bump = accounts.config.vault_bumps[args.kind.index()];
+    pay::from_vault(args.kind, bump, &accounts.mint, &mut accounts.vault, &accounts.destination, args.amount)?;
     emit_cpi!(VaultSpent {
         account,
         seq,

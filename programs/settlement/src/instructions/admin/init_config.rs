@@ -14,7 +14,7 @@ use crate::{
     error::SettleError,
     events::ConfigInitialized,
     seeds,
-    state::{AuditParams, DisputeParams, FeeSplit, SettleConfig},
+    state::{AuditParams, DisputeParams, FeeSplit, PoolBreaker, SettleConfig},
 };
 
 #[derive(AnchorSerialize, AnchorDeserialize, Clone, Debug)]
@@ -58,6 +58,14 @@ pub struct InitConfig<'info> {
     #[account(
         init,
         payer = payer,
+        space = 8 + PoolBreaker::INIT_SPACE,
+        seeds = [seeds::BREAKER, pool.key().as_ref()],
+        bump
+    )]
+    pub breaker: Box<Account<'info, PoolBreaker>>,
+    #[account(
+        init,
+        payer = payer,
         seeds = [seeds::AUDITS, mint.key().as_ref()],
         bump,
         token::mint = mint,
@@ -83,7 +91,7 @@ pub struct InitConfig<'info> {
 }
 
 impl InitConfig<'_> {
-    /// `admin` is the coin's; `payer` pays; `config`, `pool` and `audits` are new at their addresses; `mint` and the
+    /// `admin` is the coin's; `payer` pays; `config`, `pool`, `breaker` and `audits` are new at their addresses; `mint` and the
     /// vaults are the coin's, and `market_config` counts the same mint.
     fn validate(&self, args: &InitConfigArgs) -> Result<()> {
         require_keys_eq!(self.admin.key(), self.coin_config.authorities.admin, SettleError::Unauthorized);
@@ -120,8 +128,21 @@ pub(crate) fn handler(ctx: Context<InitConfig>, args: InitConfigArgs) -> Result<
         rent_payer: accounts.payer.key(),
         dispute: args.dispute,
         audit: args.audit,
-        _reserved: [0; 105],
+        withdraw_pause_until: 0,
+        withdraw_pause_used_s: 0,
+        _reserved: [0; 93],
     });
+    accounts.breaker.set_inner(PoolBreaker {
+        version: VERSION,
+        bump: ctx.bumps.breaker,
+        pool: accounts.pool.key(),
+        hour_aic: 0,
+        day_aic: 0,
+        at: Clock::get()?.unix_timestamp,
+        rent_payer: accounts.payer.key(),
+        _reserved: [0; 64],
+    });
+    accounts.breaker.invariant()?;
     let seq = accounts.config.next_seq()?;
     accounts.config.invariant()?;
     emit!(ConfigInitialized { config: accounts.config.key(), mint: accounts.mint.key(), domain, seq });

@@ -24,6 +24,9 @@ impl PauseProgram<'_> {
 pub(crate) fn handler(ctx: Context<PauseProgram>, flags: u16) -> Result<()> {
     let config = &mut ctx.accounts.config;
     let old = config.pause_flags;
+    if flags & pause::WITHDRAWALS != 0 {
+        config.pause_withdrawals(Clock::get()?.unix_timestamp)?;
+    }
     config.pause_flags |= flags;
     let seq = config.next_seq()?;
     config.invariant()?;

@@ -1,6 +1,7 @@
 //! Lets paused parts of the program run again. Only the resume authority clears flags.
 
 use anchor_lang::prelude::*;
+use coin::authority::pause;
 
 use crate::{error::SettleError, events::PauseChanged, state::SettleConfig};
 
@@ -22,6 +23,9 @@ impl ResumeProgram<'_> {
 pub(crate) fn handler(ctx: Context<ResumeProgram>, flags: u16) -> Result<()> {
     let config = &mut ctx.accounts.config;
     let old = config.pause_flags;
+    if old & flags & pause::WITHDRAWALS != 0 {
+        config.resume_withdrawals(Clock::get()?.unix_timestamp)?;
+    }
     config.pause_flags &= !flags;
     let seq = config.next_seq()?;
     config.invariant()?;

@@ -44,7 +44,9 @@ pub(crate) fn handler(ctx: Context<OpenEarnings>, owner: Pubkey) -> Result<()> {
         pending_from: 0,
         seq: 0,
         rent_payer: accounts.payer.key(),
-        _reserved: [0; 64],
+        due_at: 0,
+        due_aic: 0,
+        _reserved: [0; 48],
     });
     let seq = accounts.earnings.next_seq()?;
     accounts.earnings.invariant()?;

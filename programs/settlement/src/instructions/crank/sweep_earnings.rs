@@ -8,10 +8,8 @@ use anchor_spl::{
 
 use crate::{
     error::SettleError,
-    events::EarningsWithdrawn,
-    payout,
-    report::report,
-    state::{Earnings, SettleConfig},
+    payout::Payout,
+    state::{Earnings, PoolBreaker, SettleConfig},
     token,
 };
 
@@ -24,6 +22,8 @@ pub struct SweepEarnings<'info> {
     pub earnings: Box<Account<'info, Earnings>>,
     #[account(mut)]
     pub pool: Box<Account<'info, TokenAccount>>,
+    #[account(mut, has_one = pool @ SettleError::AccountMismatch)]
+    pub breaker: Box<Account<'info, PoolBreaker>>,
     #[account(mut)]
     pub destination: Box<Account<'info, TokenAccount>>,
     pub token_program: Program<'info, Token>,
@@ -47,14 +47,14 @@ impl SweepEarnings<'_> {
 #[access_control(ctx.accounts.validate())]
 pub(crate) fn handler(ctx: Context<SweepEarnings>) -> Result<()> {
     let accounts = &mut *ctx.accounts;
-    let event: EarningsWithdrawn = payout::pay(
-        &accounts.config,
-        &mut accounts.earnings,
-        &accounts.pool,
-        &accounts.destination,
-        &accounts.token_program,
-        None,
-        true,
-    )?;
-    report(&ctx.accounts.event_authority, &event)
+    let payout = Payout {
+        config: &accounts.config,
+        breaker: &mut accounts.breaker,
+        earnings: &mut accounts.earnings,
+        pool: &accounts.pool,
+        destination: &accounts.destination,
+        token_program: &accounts.token_program,
+        event_authority: &accounts.event_authority,
+    };
+    payout.pay(None, true)
 }
