@@ -8,9 +8,9 @@ pub mod indexer;
 pub mod intent;
 pub mod ix;
 pub mod outbox;
+pub mod packing;
 pub mod promotion;
 pub mod routing;
-pub mod packing;
 
 pub use catalogue::{Catalogue, View};
 pub use client::{Chain, SignedTransaction, TransactionState};

@@ -9,9 +9,9 @@
 
 pub mod compute;
 pub mod ix;
+pub mod ix_coin;
 pub mod ix_promo;
 pub mod ix_stake;
-pub mod ix_coin;
 mod network;
 mod sent;
 mod world;
