@@ -77,6 +77,8 @@ pub enum Command {
     Receipt(commands::receipt::ReceiptArgs),
     /// Drawn receipts, what verifiers said of them, and the same re-execution on this machine
     Audit(commands::audit::AuditArgs),
+    /// Simulate the market: shares, prices, shocks and attacks
+    Simulate(commands::simulate::SimulateArgs),
     /// Show and withdraw what a wallet earned
     Earnings(commands::earnings::EarningsArgs),
     /// Show the vaults of the supply, release, burn, propose spends

@@ -1,5 +1,5 @@
 //! Builds what a gateway posts for a settlement epoch: shards of receipts, the two trees of each and every proof, on two
-//! threads and all kept in memory, and prints the time and the memory it took:
+//! threads and all kept in memory, prints the time and the memory it took, and fails beyond 3 s or 1 GiB:
 //! `cargo run --release -p waybill-mechanism --example tree [receipts]`.
 
 use std::error::Error;
@@ -12,6 +12,8 @@ use waybill_mechanism::message::{Line, NO_REFERRER, Receipt, line_key};
 type AnyError = Box<dyn Error + Send + Sync>;
 
 const RECEIPTS: u32 = 1_000_000;
+const MOST_SECONDS: f64 = 3.0;
+const MOST_MIB: u64 = 1_024;
 const RECEIPTS_PER_LINE: u32 = 500;
 /// Most receipts of a shard.
 const SHARD: usize = 16_384;
@@ -49,6 +51,12 @@ fn main() -> Result<(), AnyError> {
     println!("{n} receipts, {lines} lines, {} shards, all proofs: {seconds:.2} s on {THREADS} threads", shards.len());
     if let (Some(before), Some(peak)) = (before_mib, peak_mib()) {
         println!("peak memory {peak} MiB, of which {before} MiB are the receipts");
+        if peak > MOST_MIB {
+            return Err(format!("more than {MOST_MIB} MiB").into());
+        }
+    }
+    if seconds > MOST_SECONDS {
+        return Err(format!("more than {MOST_SECONDS} s").into());
     }
     Ok(())
 }

@@ -466,6 +466,19 @@ fn the_book_clears_as_worked() {
     assert_eq!(next_base(7, Some(0), 2, 1, 500, 1_000), Err(AmountError::BadInput));
 }
 
+#[test]
+fn a_base_price_takes_19_epochs_up_and_9_back() {
+    let epochs = |from: u64, to: u64| {
+        let mut base = from;
+        let step = |base: &mut u64| {
+            *base = next_base(*base, Some(to), 1_000, u64::MAX, 500, 1_000).unwrap();
+            *base
+        };
+        (1..100).find(|_| step(&mut base) == to)
+    };
+    assert_eq!((epochs(12_154, 30_000), epochs(30_000, 12_154)), (Some(19), Some(9)));
+}
+
 fn stack_input(asks_nc: [u64; 3], beta_bps: u16) -> StackInput {
     StackInput { base_nc: 12_154, asks_nc, beta_bps, phi_bps: 300, caps_bps: [3_000, 2_000, 2_000] }
 }
@@ -556,6 +569,8 @@ fn audits_thin_out_with_passes_and_the_slash_deters() {
     assert_eq!(rates, [2_000, 1_000, 400, 200, 100, 100]);
     // Gain $9.1e-5 at p 1 %, q 0.9: λ = 90 bps, the slash is about a cent.
     assert_eq!(min_slash(91_000, 90), Some(10_020_112));
+    // $0.02, 90 % of a 57 % share saved.
+    assert_eq!(min_slash(10_260_000, 90), Some(1_129_740_000));
     assert_eq!(min_slash(1, 0), None);
 }
 

@@ -151,6 +151,27 @@ proptest! {
     }
 
     #[test]
+    fn a_step_of_everything_moves_the_price_by_its_limits_and_no_share_by_more_than_385_bps(
+        input in stacks(), wants in prop::array::uniform3(upto(45)), marginal in upto(45),
+    ) {
+        let mut next = input;
+        next.base_nc = next_base(input.base_nc, Some(marginal), 1_000, u64::MAX, 500, 1_000).unwrap();
+        for (ask, want) in next.asks_nc.iter_mut().zip(wants) {
+            *ask = step_ask(*ask, want, 500, 1_000, u64::MAX).unwrap();
+        }
+        let (before, after) = (price_stack(&input).unwrap(), price_stack(&next).unwrap());
+        let (from, to) = (u128::from(before.price_nc), u128::from(after.price_nc));
+        // An ask of a few nc steps by a whole one, and so may each of the three.
+        prop_assert!(to * 10_000 >= from * 9_000 - 50_000 && to * 10_000 <= from * 10_500 + 50_000);
+        let shares = |s: waybill_mechanism::stack::PriceStack| split_bps(s.price_nc, s.effective_nc, input.beta_bps, input.phi_bps).unwrap();
+        // Each of three asks and both prices round by 1 nc of at least 1 000, each share by 1 bps.
+        let rounding = 1 + 50_000 / u64::try_from(from).unwrap_or(u64::MAX);
+        for (before, after) in shares(before).into_iter().zip(shares(after)) {
+            prop_assert!(u64::from(before.abs_diff(after)) <= 385 + rounding, "{before} to {after}");
+        }
+    }
+
+    #[test]
     fn p12_the_marginal_tick_is_where_supply_passes_demand(
         capacity in prop::collection::vec(upto(40), 1..=64), demand in upto(44), headroom in 0u16..=10_000,
     ) {

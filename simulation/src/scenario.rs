@@ -212,7 +212,7 @@ fn shock(_: u64) -> Result<Table, AmountError> {
             "price after nc",
         ],
         vec![Row::new("12,000 to 24,000 nc", values)],
-        share_curves(&path),
+        vec![Series::over_epochs("provider", provider.into_iter().map(|share| share / 100.0))],
     ))
 }
 
@@ -388,7 +388,9 @@ fn cloning(_: u64) -> Result<Table, AmountError> {
             let values = COPIES.map(|copies| attack::clone_containers(CONTAINERS, copies, factor, nesting));
             let values = values.into_iter().collect::<Result<Vec<f64>, _>>()?;
             let points = COPIES.into_iter().map(|copies| copies as f64).zip(values.clone()).collect();
-            series.push(Series { label: label.clone(), points });
+            if nesting != Nesting::Absent {
+                series.push(Series { label: label.clone(), points });
+            }
             rows.push(Row::new(label, values));
         }
     }

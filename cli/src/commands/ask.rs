@@ -1,6 +1,6 @@
 //! `waybill ask`: what a vendor, OEM or weaver wants per 1,000 billable units.
 
-use crate::{context::Context, lookup, output, role};
+use crate::{commands::ask_history, context::Context, lookup, output, role};
 use anchor_lang::prelude::Pubkey;
 use clap::{Args, Subcommand};
 use serde::Serialize;
@@ -15,7 +15,7 @@ use waybill_chain::{
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  waybill ask post vendor 5ab1…e0 2600          a model, by the SHA-256 of its file\n  waybill ask post weaver smollm2-135m-instruct 1200\n  waybill ask list\n\nAn ask moves in steps of at most a few per cent per pricing epoch, and with notice: post again to go further."
+    after_help = "Examples:\n  waybill ask post vendor 5ab1…e0 2600          a model, by the SHA-256 of its file\n  waybill ask post weaver smollm2-135m-instruct 1200\n  waybill ask list\n  waybill ask history smollm2-135m-instruct --plot shares.svg\n\nAn ask moves in steps of at most a few per cent per pricing epoch, and with notice: post again to go further."
 )]
 pub struct AskArgs {
     #[command(subcommand)]
@@ -36,6 +36,8 @@ enum AskCommand {
     },
     /// List all asks
     List,
+    /// Show the price of a container and who got which share of it, by pricing epoch
+    History(ask_history::HistoryArgs),
     /// Show one ask
     Show {
         /// vendor, oem or weaver
@@ -98,6 +100,7 @@ pub async fn run(args: AskArgs, context: &Context) -> anyhow::Result<()> {
             show(role, subject, context).await
         }
         AskCommand::List => list(context).await,
+        AskCommand::History(args) => ask_history::run(args, context).await,
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod artifact;
 pub mod ask;
+mod ask_history;
 pub mod audit;
 pub mod channel;
 pub mod coin;
@@ -18,6 +19,7 @@ pub mod party;
 pub mod promote;
 pub mod receipt;
 pub mod scheduler;
+pub mod simulate;
 pub mod stake;
 pub mod wallet;
 pub mod worker;
@@ -50,6 +52,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         Command::Key(args) => key::run(args, &context).await,
         Command::Audit(args) => audit::run(args, &context).await,
         Command::Receipt(args) => receipt::run(args, &context).await,
+        Command::Simulate(args) => simulate::run(&args, context.json),
         Command::Earnings(args) => earnings::run(args, &context).await,
         Command::Coin(args) => coin::run(args, &context).await,
     }

@@ -7,6 +7,7 @@ mod claims;
 mod decoders;
 mod delegated;
 mod desk;
+mod differential;
 mod promo;
 mod random_walk;
 mod releases;
