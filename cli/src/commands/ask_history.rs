@@ -125,38 +125,28 @@ fn chart(name: &str, epochs: &[Epoch], curves: Curves) -> plot::Chart {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use waybill_chain::market::state::Payees;
+    use anchor_lang::{AccountDeserialize, AccountSerialize, Space};
 
-    fn snapshot() -> SplitSnapshot {
-        let nobody = Pubkey::default();
-        SplitSnapshot {
-            version: SplitSnapshot::VERSION,
-            bump: 255,
-            stage: 0,
-            pricing_epoch: 7,
-            container: [9; 32],
-            artifact: [2; 32],
-            price_nc: 21_690,
-            base_nc: 12_154,
-            bps: [1_198, 1_198, 5_606, 500, 1_198, 300],
-            payees: Payees { vendor: nobody, oem: nobody, weaver: nobody },
-            rent_payer: nobody,
-            _reserved: [0; 64],
-        }
+    fn snapshot(pricing_epoch: u32) -> SplitSnapshot {
+        let zeroes = [0; 8 + SplitSnapshot::INIT_SPACE];
+        let mut snapshot = SplitSnapshot::try_deserialize_unchecked(&mut &zeroes[..]).unwrap();
+        (snapshot.container, snapshot.pricing_epoch) = ([9; 32], pricing_epoch);
+        (snapshot.price_nc, snapshot.base_nc) = (21_690, 12_154);
+        snapshot.bps = [1_198, 1_198, 5_606, 500, 1_198, 300];
+        snapshot
     }
 
     #[test]
     fn a_snapshot_names_its_container_where_the_query_looks() {
-        use anchor_lang::AccountSerialize;
         let mut bytes = Vec::new();
-        snapshot().try_serialize(&mut bytes).unwrap();
+        snapshot(7).try_serialize(&mut bytes).unwrap();
         assert_eq!(bytes[CONTAINER_OFFSET..CONTAINER_OFFSET + 32], [9; 32]);
         assert_ne!(bytes[CONTAINER_OFFSET - 1], 9);
     }
 
     #[test]
     fn both_charts_have_a_curve_for_everything_they_name() {
-        let epochs = [Epoch::of(&snapshot()), Epoch::of(&SplitSnapshot { pricing_epoch: 8, ..snapshot() })];
+        let epochs = [7, 8].map(|pricing_epoch| Epoch::of(&snapshot(pricing_epoch)));
         assert_eq!(epochs[0].vendor_nc, 2_598);
         let shares = chart("chat", &epochs, Curves::Shares);
         assert_eq!(shares.series.len(), 6);

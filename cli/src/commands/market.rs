@@ -1,6 +1,6 @@
 //! `waybill market`: the books of capacity, their base prices and demand, and what may be cleared out of them.
 
-use crate::{context::Context, lookup, output};
+use crate::{commands::market_history, context::Context, lookup, output};
 use anchor_lang::prelude::Pubkey;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
@@ -18,7 +18,7 @@ use waybill_mechanism::clearing;
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  waybill market list\n  waybill market show 1\n  waybill market roll 1            what the scheduler does once per pricing epoch\n  waybill market tidy              takes out what can no longer be served"
+    after_help = "Examples:\n  waybill market list\n  waybill market show 1\n  waybill market history 1 --plot prices.svg\n  waybill market roll 1            what the scheduler does once per pricing epoch\n  waybill market tidy              takes out what can no longer be served"
 )]
 pub struct MarketArgs {
     #[command(subcommand)]
@@ -34,6 +34,8 @@ enum MarketCommand {
         /// Number of the market
         market: u32,
     },
+    /// Show the base price of a market and what containers on it charged, by pricing epoch
+    History(market_history::HistoryArgs),
     /// Clear a market's book for the next pricing epoch; anyone may, once
     Roll {
         /// Number of the market
@@ -127,6 +129,7 @@ pub async fn run(args: MarketArgs, context: &Context) -> anyhow::Result<()> {
     match args.command {
         MarketCommand::List => list(context).await,
         MarketCommand::Show { market } => show(market, context).await,
+        MarketCommand::History(args) => market_history::run(args, context).await,
         MarketCommand::Roll { market } => roll(market, context).await,
         MarketCommand::Tidy { dry_run } => tidy(dry_run, context).await,
     }

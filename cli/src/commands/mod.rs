@@ -13,6 +13,7 @@ pub mod genesis;
 pub mod key;
 pub mod localnet;
 pub mod market;
+mod market_history;
 pub mod offer;
 pub mod params;
 pub mod party;

@@ -6,6 +6,7 @@ use std::cell::RefCell;
 
 use anchor_lang::prelude::Pubkey;
 use market::{
+    constants::TICKS,
     error::MarketError,
     state::{Ask, Container, Market, MarketConfig, Role, SplitSnapshot, Stage},
 };
@@ -23,11 +24,12 @@ use waybill_mechanism::{
     amount::AmountError,
     batch::{batch_take, claim_amount},
     channel::{self, ChannelError, Moved, delegated_amount, settle_amount},
+    clearing::{clear, ema, next_base, thin_marginal},
     merkle,
     message::NO_REFERRER,
     stack::{StackInput, base_cost, price_stack, split_amount, split_bps, weaver_ask},
 };
-use waybill_tests::ix::market_ix;
+use waybill_tests::{ix::market_ix, ix_stake::roll_market};
 
 use crate::desk::*;
 
@@ -350,6 +352,101 @@ fn expected(case: &Priced, stage: usize) -> Result<(u64, u64, [u16; 6]), MarketE
     let stack = price_stack(&input).map_err(|_| MarketError::NoPrice)?;
     let bps = split_bps(stack.price_nc, stack.effective_nc, beta_bps, phi_bps).map_err(|_| MarketError::NoPrice)?;
     Ok((stack.price_nc, base_nc, bps))
+}
+
+/// A book before it is cleared.
+#[derive(Clone, Debug)]
+struct Cleared {
+    cap: Vec<u64>,
+    tick0_nc: u64,
+    tick_ratio_bps: u16,
+    demand: u64,
+    observed: Option<u64>,
+    /// Floor, base and reserve, rising.
+    prices_nc: [u64; 3],
+    owners: u32,
+    steps_bps: (u16, u16),
+    book: (u16, u16),
+}
+
+fn cleared() -> impl Strategy<Value = Cleared> {
+    let cap = prop_oneof![
+        prop::collection::vec(prop_oneof![Just(0), upto(24)], TICKS),
+        prop::collection::vec(upto(40), TICKS),
+        Just(vec![0; TICKS]),
+    ];
+    let prices = prop::array::uniform3(upto(40)).prop_map(|mut prices| {
+        prices.sort_unstable();
+        prices.map(|nc| nc.max(1))
+    });
+    let ticks = (upto(20), 1u16..1_000);
+    // A demand of 0 was never observed.
+    let demand = (prop_oneof![Just(0), upto(30), upto(46)], prop::option::of(prop_oneof![upto(30), upto(46)]));
+    (cap, ticks, demand, prices, 0u32..6, (1u16..=2_000, 1u16..=2_000), (0u16..=10_000, 0u16..=10_000)).prop_map(
+        |(cap, (tick0, tick_ratio_bps), (demand, observed), prices_nc, owners, steps_bps, book)| Cleared {
+            cap,
+            tick0_nc: tick0.max(1),
+            tick_ratio_bps,
+            demand,
+            observed,
+            prices_nc,
+            owners,
+            steps_bps,
+            book,
+        },
+    )
+}
+
+#[test]
+fn a_market_clears_as_the_mechanism_says() {
+    let mut desk = Desk::bare();
+    // Reports are in, and no snapshot of the next pricing epoch may be frozen yet.
+    let into_epoch = desk.now() % (24 * EPOCH_S);
+    desk.advance(12 * EPOCH_S - into_epoch);
+    on_cases(desk, cleared(), |desk, case| {
+        let epoch = desk.net.world.pricing_epoch();
+        let address = market::seeds::find_market(1).0;
+        let [floor_nc, base_nc, reserve_nc] = case.prices_nc;
+        desk.rewrite(address, |market: &mut Market| {
+            market.cap.copy_from_slice(&case.cap);
+            (market.tick0_nc, market.tick_ratio_bps) = (case.tick0_nc, case.tick_ratio_bps);
+            (market.floor_nc, market.base_nc, market.reserve_nc) = (floor_nc, base_nc, reserve_nc);
+            (market.demand, market.owners, market.next_nc, market.next_epoch) = (case.demand, case.owners, 0, 0);
+            (market.observed, market.observed_epoch) = (case.observed.unwrap_or(0), epoch);
+            market.observers = u32::from(case.observed.is_some());
+        });
+        desk.rewrite(market::seeds::find_config().0, |config: &mut MarketConfig| {
+            (config.params.step_up_bps, config.params.step_down_bps) = case.steps_bps;
+            (config.book.alpha_bps, config.book.headroom_bps) = case.book;
+        });
+        let sent = desk.net.world.send(&[roll_market(1)], &[]);
+        match rolled(&case) {
+            Ok((demand, next_nc)) => {
+                sent.unwrap();
+                let market: Market = desk.net.world.read(&address);
+                assert_eq!((market.demand, market.next_nc), (demand, next_nc), "{case:?}");
+                assert_eq!((market.base_at(epoch), market.base_at(epoch + 1)), (base_nc, next_nc));
+            }
+            Err(_) => assert_eq!(sent.unwrap_err().code(), Some(MarketError::Overflow.into()), "{case:?}"),
+        }
+    });
+}
+
+/// Demand and base price of the next pricing epoch, off chain.
+fn rolled(case: &Cleared) -> Result<(u64, u64), AmountError> {
+    let [floor_nc, base_nc, reserve_nc] = case.prices_nc;
+    let Some(observed) = case.observed else { return Ok((case.demand, base_nc)) };
+    // Zero stands for the compiled default.
+    let or = |bps, default| if bps == 0 { default } else { bps };
+    let (alpha_bps, headroom_bps) = (or(case.book.0, 2_000), or(case.book.1, 2_500));
+    let demand = if case.demand == 0 { observed } else { ema(case.demand, observed, alpha_bps)? };
+    let marginal_nc = if case.owners < 3 {
+        thin_marginal(base_nc, &case.cap, demand, headroom_bps)?
+    } else {
+        clear(case.tick0_nc, case.tick_ratio_bps, &case.cap, demand, headroom_bps)?.map(|at| at.price_nc)
+    };
+    let (up_bps, down_bps) = case.steps_bps;
+    Ok((demand, next_base(base_nc, marginal_nc, floor_nc, reserve_nc, up_bps, down_bps)?))
 }
 
 proptest! {
