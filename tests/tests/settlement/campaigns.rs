@@ -168,7 +168,7 @@ fn sixteen_bids_fill_an_auction_and_only_a_better_one_gets_in() {
     for n in 0..16u64 {
         let (owner, keys) = fair.campaign(&format!("promoter {n}"), 10_000);
         fair.bid(&owner, &keys, 100_000 + n).unwrap();
-        lowest.get_or_insert(keys.campaign());
+        lowest.get_or_insert_with(|| keys.campaign());
     }
     let (owner, keys) = fair.campaign("late", 10_000);
     assert_refused(fair.bid(&owner, &keys, 100_000), MarketError::AuctionFull);
