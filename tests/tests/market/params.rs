@@ -144,7 +144,7 @@ fn minimum_stakes_in_usd_follow_the_rate_and_a_party_keeps_working_above_80_perc
         assert_eq!(party.require_working(&config.params, world.now()).is_ok(), working);
     }
     world.advance(3 * DAY);
-    assert_refused(world.send(&[roll.clone()], &[]), MarketError::StaleRate);
+    assert_refused(world.send(std::slice::from_ref(&roll), &[]), MarketError::StaleRate);
     let forged = world.forge(&coin::seeds::find_rate().0, Some(spl_token::ID));
     let wrong = swap(roll, coin::seeds::find_rate().0, forged);
     assert_refused(world.send(&[wrong], &[]), ErrorCode::AccountOwnedByWrongProgram);
