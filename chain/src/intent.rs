@@ -1,7 +1,7 @@
 //! Business actions that services record in the outbox. An intent names what has to happen; the instructions are built
 //! from the chain's state when it is signed.
 
-use crate::{Chain, ChainError, ix, promotion};
+use crate::{Chain, ChainError, audit_intent::AuditIntent, ix, promotion};
 use anchor_lang::{AnchorDeserialize, prelude::Pubkey, solana_program::instruction::Instruction};
 use market::state::{Node, Party, Role, SlotAuction, SplitSnapshot};
 use serde::{Deserialize, Serialize};
@@ -116,6 +116,8 @@ pub enum Intent {
         rate: u64,
         rate_epoch: u32,
     },
+    /// A step of an audit.
+    Audit(AuditIntent),
 }
 
 /// What was charged to a channel, up to a nonce.
@@ -172,6 +174,7 @@ impl Intent {
             Self::Release { .. } => "release",
             Self::BurnFees => "burn_fees",
             Self::RollRate { .. } => "roll_rate",
+            Self::Audit(step) => step.kind(),
         }
     }
 
@@ -253,6 +256,7 @@ impl Intent {
             Self::Release { day } => vec![ix::coin::release(gateway, settlement::ID, *day)],
             Self::BurnFees => vec![ix::coin::burn_fees(gateway)],
             Self::RollRate { rate, .. } => vec![ix::coin::submit_rate(gateway, *rate), ix::coin::roll_rate()],
+            Self::Audit(step) => step.instructions(chain, gateway).await?,
         })
     }
 }
@@ -312,7 +316,7 @@ pub async fn line_payees(chain: &Chain, line: &Line) -> Result<ix::settlement::L
 }
 
 /// Proof nodes as hexadecimal strings.
-mod hex_list {
+pub(crate) mod hex_list {
     use serde::{Deserialize, Deserializer, Serializer, de, ser::SerializeSeq};
 
     pub fn serialize<S: Serializer>(nodes: &[[u8; 40]], serializer: S) -> Result<S::Ok, S::Error> {

@@ -584,6 +584,9 @@ impl Desk {
                 }
             } else if data.starts_with(Earnings::DISCRIMINATOR) {
                 pool += world.read::<Earnings>(&address).amount_aic;
+            } else if data.starts_with(Audit::DISCRIMINATOR) {
+                let bonds = world.read::<Audit>(&address).bonds;
+                pool += bonds.iter().filter(|bond| bond.is_held()).map(|bond| bond.aic).sum::<u64>();
             }
         }
         if world.exists(&self.pool()) {

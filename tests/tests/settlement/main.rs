@@ -2,8 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::result_large_err)]
 
 mod accounts;
+mod audits;
 mod campaigns;
 mod claims;
+mod court;
 mod decoders;
 mod delegated;
 mod desk;

@@ -2,12 +2,14 @@
 //! moves tokens last, checks the invariants of what it wrote and reports.
 
 pub mod admin;
+pub mod auditor;
 pub mod consumer;
 pub mod crank;
 pub mod gateway;
 pub mod payee;
 
 pub use admin::*;
+pub use auditor::*;
 pub use consumer::*;
 pub use crank::*;
 pub use gateway::*;
