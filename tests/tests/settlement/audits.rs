@@ -41,9 +41,9 @@ fn the_seed_is_the_hash_of_the_slot_32_after_the_posting() {
     let mut court = Court::posted(1, false);
     let posted = court.batch().posted_slot;
     let seed = ix::seed_audits(court.address());
-    court.set_slot_hashes(0, posted + 31);
+    court.set_slot_hashes(posted + 31 - 511, posted + 31);
     assert_refused(court.desk.send(&[seed.clone()], &[]), SettleError::SeedTooEarly);
-    court.set_slot_hashes(0, posted + 200);
+    court.set_slot_hashes(posted + 200 - 511, posted + 200);
     let sent = court.desk.measure("seed_audits", "512 slot hashes", seed.clone(), &[]);
     let [event] = sent.log_events::<AuditsSeeded>().try_into().ok().unwrap();
     let batch = court.batch();
@@ -51,7 +51,7 @@ fn the_seed_is_the_hash_of_the_slot_32_after_the_posting() {
     assert_eq!(batch.seed, audit_seed(&court.address().to_bytes(), &batch.receipts_root, &hash));
     assert_eq!((batch.seed_slot, batch.draws, event.seed), (posted + 32, 16, batch.seed));
     // Drawn once: no later slot changes it.
-    court.set_slot_hashes(0, posted + 201);
+    court.set_slot_hashes(posted + 201 - 511, posted + 201);
     assert_refused(court.desk.send(&[seed], &[]), SettleError::AlreadySeeded);
 }
 
@@ -75,7 +75,7 @@ fn a_forgotten_slot_leaves_the_caller_no_choice() {
 fn only_the_slot_hashes_sysvar_draws_and_only_a_posted_batch() {
     let mut court = Court::posted(1, false);
     let newest = court.batch().posted_slot + 40;
-    court.set_slot_hashes(0, newest);
+    court.set_slot_hashes(newest - 511, newest);
     let seed = ix::seed_audits(court.address());
     let sysvar = seed.accounts[2].pubkey;
     let forged = court.desk.net.world.forge(&sysvar, None);
