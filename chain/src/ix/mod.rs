@@ -2,7 +2,9 @@
 //! types are the programs' own.
 
 pub mod books;
+pub mod bounty;
 pub mod coin;
+pub mod lineage;
 pub mod market;
 pub mod promo;
 pub mod settlement;

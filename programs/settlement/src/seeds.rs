@@ -14,6 +14,7 @@ pub const EARNINGS: &[u8] = b"earn";
 pub const BREAKER: &[u8] = b"brk";
 pub const FEE_DAY: &[u8] = b"feeday";
 pub const PROMO_EVENT: &[u8] = b"event";
+pub const BOUNTY: &[u8] = b"bounty";
 /// The authority that `market` accepts for slashing and for charging promotion.
 pub const SLASHER: &[u8] = b"slasher";
 
@@ -59,6 +60,10 @@ pub fn find_breaker(pool: &Pubkey) -> (Pubkey, u8) {
 
 pub fn find_earnings(owner: &Pubkey, mint: &Pubkey) -> (Pubkey, u8) {
     find(&[EARNINGS, owner.as_ref(), mint.as_ref()])
+}
+
+pub fn find_bounty(gateway: &Pubkey, container: &[u8; 32], curator: &Pubkey, sponsor: &Pubkey) -> (Pubkey, u8) {
+    find(&[BOUNTY, gateway.as_ref(), container, curator.as_ref(), sponsor.as_ref()])
 }
 
 pub fn find_fee_day(day: u32) -> (Pubkey, u8) {

@@ -45,7 +45,11 @@ pub struct Desk {
 impl Desk {
     /// The network without settlement's configuration.
     pub fn bare() -> Self {
-        let net = Network::new();
+        Self::on(Network::new())
+    }
+
+    /// A network without settlement's configuration.
+    pub fn on(net: Network) -> Self {
         let open_slot = net.world.svm.get_sysvar::<Clock>().slot;
         Self { net, consumer: key("consumer"), mint: coin::seeds::find_mint().0, open_slot }
     }
@@ -584,6 +588,8 @@ impl Desk {
                 }
             } else if data.starts_with(Earnings::DISCRIMINATOR) {
                 pool += world.read::<Earnings>(&address).amount_aic;
+            } else if data.starts_with(Bounty::DISCRIMINATOR) {
+                pool += world.read::<Bounty>(&address).amount_aic;
             }
         }
         if world.exists(&self.pool()) {

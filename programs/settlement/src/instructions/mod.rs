@@ -6,9 +6,11 @@ pub mod consumer;
 pub mod crank;
 pub mod gateway;
 pub mod payee;
+pub mod sponsor;
 
 pub use admin::*;
 pub use consumer::*;
 pub use crank::*;
 pub use gateway::*;
 pub use payee::*;
+pub use sponsor::*;

@@ -1,6 +1,7 @@
 //! The accounts of the program: layout, transitions and invariants.
 
 pub mod batch;
+pub mod bounty;
 pub mod breaker;
 pub mod channel;
 pub mod config;
@@ -12,6 +13,7 @@ mod layout;
 pub mod promo_event;
 
 pub use batch::*;
+pub use bounty::*;
 pub use breaker::*;
 pub use channel::*;
 pub use config::*;
