@@ -5,5 +5,6 @@ mod accounts;
 mod claims;
 mod delegated;
 mod desk;
+mod tables;
 mod vouchers;
 mod whole_path;
