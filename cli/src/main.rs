@@ -7,6 +7,7 @@ mod genesis;
 mod input;
 mod lookup;
 mod output;
+mod place;
 mod plot;
 mod progress;
 mod receipt_check;

@@ -3,6 +3,7 @@
 use crate::{
     context::Context,
     output,
+    place::Place,
     services::{self, MAX_BATCH},
 };
 use anyhow::{Context as _, bail};
@@ -102,34 +103,6 @@ struct RunArgs {
     /// Threads of one inference; answers do not depend on them
     #[arg(long, default_value_t = 1)]
     threads: usize,
-}
-
-/// Where the gateway keeps its receipts.
-#[derive(Debug, Args)]
-struct Place {
-    /// The gateway's database: sqlite://PATH or postgres://…
-    #[arg(long, env = "WAYBILL_DATABASE", value_name = "URL", required_unless_present = "data_dir")]
-    database: Option<String>,
-    /// Data folder of `waybill up`: stands for its database and secret
-    #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
-}
-
-impl Place {
-    async fn open(&self) -> anyhow::Result<Store> {
-        let url = match (&self.database, &self.data_dir) {
-            (Some(url), _) => url.clone(),
-            (None, Some(folder)) => {
-                let file = folder.join("waybill.db");
-                if !file.is_file() {
-                    bail!("{} is no data folder of `waybill up`: it holds no waybill.db", folder.display());
-                }
-                format!("sqlite://{}?mode=rw", file.display())
-            }
-            (None, None) => bail!("name the gateway's --database, or the --data-dir of `waybill up`"),
-        };
-        Store::open(&url).await.context("opening the database")
-    }
 }
 
 /// The re-execution did not give what the receipt says; it was printed already.

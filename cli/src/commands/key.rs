@@ -3,10 +3,11 @@
 use crate::{
     context::{Context, read_keypair},
     input, output,
+    place::Place,
     services::{self, KeyOwner},
 };
 use anchor_lang::prelude::Pubkey;
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use solana_signer::Signer;
@@ -62,34 +63,6 @@ enum KeyCommand {
         #[command(flatten)]
         place: Place,
     },
-}
-
-/// Where the gateway keeps its keys.
-#[derive(Debug, Args)]
-struct Place {
-    /// The gateway's database: sqlite://PATH or postgres://…
-    #[arg(long, env = "WAYBILL_DATABASE", value_name = "URL", required_unless_present = "data_dir")]
-    database: Option<String>,
-    /// Data folder of `waybill up`: stands for its database and pepper
-    #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
-}
-
-impl Place {
-    async fn open(&self) -> anyhow::Result<Store> {
-        let url = match (&self.database, &self.data_dir) {
-            (Some(url), _) => url.clone(),
-            (None, Some(folder)) => {
-                let file = folder.join("waybill.db");
-                if !file.is_file() {
-                    bail!("{} is no data folder of `waybill up`: it holds no waybill.db", folder.display());
-                }
-                format!("sqlite://{}?mode=rw", file.display())
-            }
-            (None, None) => bail!("name the gateway's --database, or the --data-dir of `waybill up`"),
-        };
-        Store::open(&url).await.context("opening the database")
-    }
 }
 
 #[derive(Serialize)]
