@@ -306,6 +306,7 @@ account_check!(coin_accounts:
 account_check!(market_accounts:
     market::state::Artifact, invariant;
     market::state::Ask, invariant;
+    market::state::Campaign, invariant;
     market::state::Container, invariant;
     market::state::DetClass, invariant;
     market::state::Market, invariant;
@@ -317,6 +318,7 @@ account_check!(market_accounts:
     market::state::PendingParams, invariant;
     market::state::Seat, invariant;
     market::state::SlashTicket, invariant;
+    market::state::SlotAuction, invariant;
     market::state::SplitSnapshot, invariant;
 );
 account_check!(settlement_accounts:
@@ -326,5 +328,6 @@ account_check!(settlement_accounts:
     settlement::state::FeeDay;
     settlement::state::GatewayVault, invariant;
     settlement::state::PoolBreaker, invariant;
+    settlement::state::PromoEvent;
     settlement::state::SettleConfig, invariant;
 );

@@ -102,6 +102,7 @@ const SIZES: &[(&str, usize)] = &[
     ("coin::Release", 96),
     ("market::Artifact", 698),
     ("market::Ask", 199),
+    ("market::Campaign", 260),
     ("market::Container", 687),
     ("market::DetClass", 162),
     ("market::Market", 746),
@@ -112,6 +113,7 @@ const SIZES: &[(&str, usize)] = &[
     ("market::Party", 181),
     ("market::Seat", 146),
     ("market::SlashTicket", 154),
+    ("market::SlotAuction", 1_479),
     ("market::SplitSnapshot", 299),
     ("settlement::Batch", 1_391),
     ("settlement::Channel", 399),
@@ -119,6 +121,7 @@ const SIZES: &[(&str, usize)] = &[
     ("settlement::FeeDay", 98),
     ("settlement::GatewayVault", 230),
     ("settlement::PoolBreaker", 162),
+    ("settlement::PromoEvent", 279),
     ("settlement::SettleConfig", 538),
 ];
 
