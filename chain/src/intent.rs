@@ -1,7 +1,7 @@
 //! Business actions that services record in the outbox. An intent names what has to happen; the instructions are built
 //! from the chain's state when it is signed.
 
-use crate::{Chain, ChainError, ix, promotion};
+use crate::{Chain, ChainError, disputes::DisputeStep, ix, promotion};
 use anchor_lang::{AnchorDeserialize, prelude::Pubkey, solana_program::instruction::Instruction};
 use market::state::{Node, Party, Role, SlotAuction, SplitSnapshot};
 use serde::{Deserialize, Serialize};
@@ -111,6 +111,8 @@ pub enum Intent {
     },
     /// Burn what was sent to the burn account.
     BurnFees,
+    /// Answer a dispute, or end one.
+    Dispute(DisputeStep),
     /// Report the same rate again and fix it for the rate epoch.
     RollRate {
         rate: u64,
@@ -171,6 +173,7 @@ impl Intent {
             Self::CloseSlotAuction { .. } => "close_slot_auction",
             Self::Release { .. } => "release",
             Self::BurnFees => "burn_fees",
+            Self::Dispute(_) => "dispute",
             Self::RollRate { .. } => "roll_rate",
         }
     }
@@ -252,6 +255,7 @@ impl Intent {
             }
             Self::Release { day } => vec![ix::coin::release(gateway, settlement::ID, *day)],
             Self::BurnFees => vec![ix::coin::burn_fees(gateway)],
+            Self::Dispute(step) => step.instructions(chain, gateway).await?,
             Self::RollRate { rate, .. } => vec![ix::coin::submit_rate(gateway, *rate), ix::coin::roll_rate()],
         })
     }
@@ -312,7 +316,7 @@ pub async fn line_payees(chain: &Chain, line: &Line) -> Result<ix::settlement::L
 }
 
 /// Proof nodes as hexadecimal strings.
-mod hex_list {
+pub(crate) mod hex_list {
     use serde::{Deserialize, Deserializer, Serializer, de, ser::SerializeSeq};
 
     pub fn serialize<S: Serializer>(nodes: &[[u8; 40]], serializer: S) -> Result<S::Ok, S::Error> {

@@ -3,6 +3,7 @@
 
 pub mod catalogue;
 pub mod client;
+pub mod disputes;
 pub mod error;
 pub mod indexer;
 pub mod intent;

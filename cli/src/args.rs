@@ -79,6 +79,8 @@ pub enum Command {
     Audit(commands::audit::AuditArgs),
     /// Simulate the market: shares, prices, shocks and attacks
     Simulate(commands::simulate::SimulateArgs),
+    /// Accuse a gateway, answer, and end disputes
+    Dispute(commands::dispute::DisputeArgs),
     /// Show and withdraw what a wallet earned
     Earnings(commands::earnings::EarningsArgs),
     /// Show the vaults of the supply, release, burn, propose spends

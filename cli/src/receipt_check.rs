@@ -81,7 +81,7 @@ pub struct ProofNode {
 }
 
 impl ProofNode {
-    fn node(&self) -> merkle::Node {
+    pub fn node(&self) -> merkle::Node {
         merkle::Node { hash: self.hash, sum: self.sum }
     }
 }

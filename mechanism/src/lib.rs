@@ -12,6 +12,7 @@ pub mod batch;
 pub mod breaker;
 pub mod channel;
 pub mod clearing;
+pub mod dispute;
 pub mod lineage;
 pub mod merkle;
 pub mod message;

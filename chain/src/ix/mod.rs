@@ -3,6 +3,7 @@
 
 pub mod books;
 pub mod coin;
+pub mod dispute;
 pub mod market;
 pub mod promo;
 pub mod settlement;

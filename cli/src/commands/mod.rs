@@ -7,6 +7,7 @@ pub mod audit;
 pub mod channel;
 pub mod coin;
 pub mod container;
+pub mod dispute;
 pub mod earnings;
 pub mod gateway;
 pub mod genesis;
@@ -54,6 +55,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         Command::Audit(args) => audit::run(args, &context).await,
         Command::Receipt(args) => receipt::run(args, &context).await,
         Command::Simulate(args) => simulate::run(&args, context.json),
+        Command::Dispute(args) => dispute::run(args, &context).await,
         Command::Earnings(args) => earnings::run(args, &context).await,
         Command::Coin(args) => coin::run(args, &context).await,
     }

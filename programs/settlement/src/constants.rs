@@ -46,6 +46,9 @@ pub const WITHDRAW_PAUSE_RENEWS_S: i64 = 30 * 86_400;
 /// Seconds in the day that numbers a `FeeDay`.
 pub const DAY_S: u64 = 86_400;
 
+/// Seconds after which a gateway has to know a grant that a consumer changed.
+pub const GRANT_NOTICE_S: i64 = 600;
+
 /// What a challenger deposits unless the configuration says otherwise, in nc ($1).
 pub const DISPUTE_BOND_NC: u64 = 1_000_000_000;
 /// Seconds in which the accused must answer unless the configuration says otherwise (2 hours).

@@ -125,6 +125,45 @@ pub enum SettleError {
     /// 6039
     #[msg("an audit or a dispute of the batch has no outcome yet")]
     CasesOpen,
+    /// 6060
+    #[msg("the accused may still answer, or the challenger still prove, until the deadline of the dispute")]
+    DisputePending = 60,
+    /// 6061
+    #[msg("the dispute is of another kind or not in the state that this needs")]
+    DisputeState,
+    /// 6062
+    #[msg("the deadline of the dispute is over; resolve it")]
+    DisputeOver,
+    /// 6063
+    #[msg("what is shown does not answer the dispute")]
+    NotAnAnswer,
+    /// 6064
+    #[msg("what is shown proves no fault")]
+    NoFault,
+    /// 6065
+    #[msg("only the challenger of the dispute may do this")]
+    NotTheChallenger,
+    /// 6066
+    #[msg("only the operator of the receipt's worker may claim for it")]
+    NotTheOperator,
+    /// 6067
+    #[msg("the accused owes nothing that is not shown or refunded already")]
+    NothingOwed,
+    /// 6068
+    #[msg("the gateway has posted a batch for this epoch; dispute the batch instead")]
+    BatchPosted,
+    /// 6069
+    #[msg("the gateway may still post its batch on time")]
+    PostWindowOpen,
+    /// 6070
+    #[msg("the dispute keeps the same accusation from being raised twice; close it when its subject has ended")]
+    SubjectOpen,
+    /// 6071
+    #[msg("a dispute about the channel has no outcome yet")]
+    ChannelDisputed,
+    /// 6072
+    #[msg("the last settlement of the channel was not the gateway's, so it cannot have overcharged")]
+    NotSettledByGateway,
     /// 6110
     #[msg("the receipt is not sponsored, not paid, or was paid for in another way")]
     NotSponsored = 110,

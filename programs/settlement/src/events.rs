@@ -4,7 +4,7 @@
 use anchor_lang::prelude::*;
 use coin::authority::AuthorityRole;
 
-use crate::state::Grant;
+use crate::state::{DisputeKind, DisputeState, Grant};
 
 #[event]
 pub struct ConfigInitialized {
@@ -255,5 +255,56 @@ pub struct PromoSettled {
     pub rebate_aic: u64,
     pub display_aic: u64,
     pub burned_aic: u64,
+    pub seq: u64,
+}
+
+#[event]
+pub struct DisputeOpened {
+    pub dispute: Pubkey,
+    pub kind: DisputeKind,
+    pub target: Pubkey,
+    pub index: u32,
+    pub challenger: Pubkey,
+    pub bond_aic: u64,
+    pub amount_nc: u64,
+    pub deadline: i64,
+    pub seq: u64,
+}
+
+/// A piece of evidence was accepted.
+#[event]
+pub struct EvidenceShown {
+    pub dispute: Pubkey,
+    pub step: u8,
+    pub state: DisputeState,
+    pub seq: u64,
+}
+
+#[event]
+pub struct DisputeResolved {
+    pub dispute: Pubkey,
+    pub kind: DisputeKind,
+    pub target: Pubkey,
+    pub accused: Pubkey,
+    pub challenger: Pubkey,
+    /// Ended against the accused.
+    pub upheld: bool,
+    /// Went back to the challenger, or to the accused.
+    pub bond_aic: u64,
+    /// From the gateway's vault to the harmed party.
+    pub vault_aic: u64,
+    /// From the stake to the harmed party, for what it lost.
+    pub restitution_aic: u64,
+    /// Taken from the stake on top.
+    pub penalty_aic: u64,
+    /// Credits of the line that is void now.
+    pub forfeited_nc: u64,
+    pub seq: u64,
+}
+
+#[event]
+pub struct DisputeClosed {
+    pub dispute: Pubkey,
+    pub rent_payer: Pubkey,
     pub seq: u64,
 }

@@ -9,12 +9,14 @@ use anchor_lang::prelude::*;
 #[cfg(target_arch = "bpf")]
 use solana_compiler_builtins as _;
 
+mod bond;
 pub mod constants;
 pub mod error;
 pub mod events;
 pub mod instructions;
 mod payout;
 mod report;
+mod restitution;
 pub mod seeds;
 mod settle;
 mod signature;
@@ -114,6 +116,96 @@ pub mod waybill_settlement {
     /// Makes the lines of a batch claimable. Anyone, after the challenge window.
     pub fn finalize_batch(ctx: Context<FinalizeBatch>) -> Result<()> {
         crank::finalize_batch::handler(ctx)
+    }
+
+    /// Accuses a gateway of a line or receipt of a posted batch (D3, D4, D5, D9); signed by the challenger.
+    pub fn open_dispute(ctx: Context<OpenDispute>, args: OpenDisputeArgs) -> Result<()> {
+        dispute::open_dispute::handler(ctx, args)
+    }
+
+    /// Accuses a gateway of leaving out a worker's work (D1); signed by the worker's operator.
+    pub fn open_underpaid(ctx: Context<OpenUnderpaid>, line_key: [u8; 32]) -> Result<()> {
+        dispute::open_underpaid::handler(ctx, line_key)
+    }
+
+    /// Accuses a gateway of settling more than it acknowledged (D2); signed by the channel's consumer.
+    pub fn open_overcharge(ctx: Context<OpenOvercharge>) -> Result<()> {
+        dispute::open_overcharge::handler(ctx)
+    }
+
+    /// Accuses a gateway of two contradicting signatures (D6); signed by the challenger.
+    pub fn open_equivocation(ctx: Context<OpenEquivocation>, args: OpenEquivocationArgs) -> Result<()> {
+        dispute::open_equivocation::handler(ctx, args)
+    }
+
+    /// Claims for a worker whose gateway posted nothing (D8); signed by the worker's operator.
+    pub fn direct_claim(ctx: Context<DirectClaim>, args: DirectClaimArgs) -> Result<()> {
+        dispute::direct_claim::handler(ctx, args)
+    }
+
+    /// Has a worker's signature of a receipt verified, as the first half of an answer (D4); signed by the gateway.
+    pub fn stage_evidence(ctx: Context<StageEvidence>, replaces: [u8; 32]) -> Result<()> {
+        dispute::stage_evidence::handler(ctx, replaces)
+    }
+
+    /// Shows the receipt that a dispute asks for (D3, D4). Anyone.
+    pub fn respond_dispute(ctx: Context<RespondDispute>, args: RespondDisputeArgs) -> Result<()> {
+        dispute::respond_dispute::handler(ctx, args)
+    }
+
+    /// Shows a line of the disputed key (D1); signed by the gateway.
+    pub fn respond_line(ctx: Context<RespondLine>, args: RespondLineArgs) -> Result<()> {
+        dispute::respond_line::handler(ctx, args)
+    }
+
+    /// Shows the order of the disputed nonce, and that a worker served it (D2). Anyone.
+    pub fn respond_overcharge(ctx: Context<RespondOvercharge>, order: [u8; 90]) -> Result<()> {
+        dispute::respond_overcharge::handler(ctx, order)
+    }
+
+    /// Shows a leaf that the challenger argues with (D5, D9); signed by the challenger.
+    pub fn prove_dispute(ctx: Context<ProveDispute>, args: ProveDisputeArgs) -> Result<()> {
+        dispute::prove_dispute::handler(ctx, args)
+    }
+
+    /// Proves that two leaves contradict each other (D5); signed by the challenger.
+    pub fn prove_order(ctx: Context<ProveOrder>, args: ProveOrderArgs) -> Result<()> {
+        dispute::prove_order::handler(ctx, args)
+    }
+
+    /// Proves that a receipt costs too much or names a referrer nobody granted (D9); signed by the challenger.
+    pub fn prove_price(ctx: Context<ProvePrice>, args: ProvePriceArgs) -> Result<()> {
+        dispute::prove_price::handler(ctx, args)
+    }
+
+    /// Brings the second of two contradicting messages (D6); signed by the challenger.
+    pub fn prove_equivocation(ctx: Context<ProveEquivocation>, first: Vec<u8>) -> Result<()> {
+        dispute::prove_equivocation::handler(ctx, first)
+    }
+
+    /// Ends D2. Anyone, once its outcome is certain.
+    pub fn resolve_overcharge(ctx: Context<ResolveOvercharge>) -> Result<()> {
+        dispute::resolve_overcharge::handler(ctx)
+    }
+
+    /// Ends D8. Anyone, once its outcome is certain.
+    pub fn resolve_direct_claim(ctx: Context<ResolveDirectClaim>) -> Result<()> {
+        dispute::resolve_direct_claim::handler(ctx)
+    }
+
+    /// Ends D6. Anyone, once its outcome is certain.
+    pub fn resolve_equivocation(ctx: Context<ResolveEquivocation>) -> Result<()> {
+        dispute::resolve_equivocation::handler(ctx)
+    }
+
+    /// Ends a dispute about a batch (D1, D3, D4, D5, D9). Anyone, once its outcome is certain.
+    pub fn resolve_dispute(ctx: Context<ResolveDispute>) -> Result<()> {
+        dispute::resolve_dispute::handler(ctx)
+    }
+
+    /// Frees the rent of a dispute that is over. Anyone.
+    pub fn close_dispute(ctx: Context<CloseDispute>) -> Result<()> {
+        dispute::close_dispute::handler(ctx)
     }
 
     /// Opens the earnings of a key. Anyone.

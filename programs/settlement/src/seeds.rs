@@ -14,6 +14,7 @@ pub const EARNINGS: &[u8] = b"earn";
 pub const BREAKER: &[u8] = b"brk";
 pub const FEE_DAY: &[u8] = b"feeday";
 pub const PROMO_EVENT: &[u8] = b"event";
+pub const DISPUTE: &[u8] = b"disp";
 /// The authority that `market` accepts for slashing and for charging promotion.
 pub const SLASHER: &[u8] = b"slasher";
 
@@ -68,6 +69,11 @@ pub fn find_fee_day(day: u32) -> (Pubkey, u8) {
 /// The proof that a consumer's first paid request came through a campaign's slot.
 pub fn find_promo_event(campaign: &Pubkey, consumer: &Pubkey) -> (Pubkey, u8) {
     find(&[PROMO_EVENT, campaign.as_ref(), consumer.as_ref()])
+}
+
+/// `subject` is what is disputed, `kind` the number of the dispute's kind, `index` the line or receipt.
+pub fn find_dispute(subject: &Pubkey, kind: u8, index: u32) -> (Pubkey, u8) {
+    find(&[DISPUTE, subject.as_ref(), &[kind], &index.to_le_bytes()])
 }
 
 pub fn find_slasher() -> (Pubkey, u8) {

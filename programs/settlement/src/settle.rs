@@ -8,13 +8,13 @@ use crate::{
     error::SettleError,
     events::ChannelSettled,
     seeds,
-    state::{Channel, GatewayVault},
+    state::{Channel, GatewayVault, SettledBy},
     token,
 };
 
 /// A claim that the arithmetic of its mode has already bounded.
 pub struct Claim {
-    pub delegated: bool,
+    pub by: SettledBy,
     pub nonce: u64,
     pub claim_cum_nc: u64,
     pub rate: u64,
@@ -46,7 +46,7 @@ impl Parties<'_, '_> {
     /// Moves the claim: state first, tokens last. Returns the event to report.
     pub fn settle(self, claim: &Claim) -> Result<ChannelSettled> {
         let Self { channel, channel_token, gateway_vault, gateway_token, token_program } = self;
-        channel.debit_claim(claim.moved, claim.nonce)?;
+        channel.debit_claim(claim.moved, claim.nonce, claim.by)?;
         gateway_vault.credit(claim.moved.delta_nc, claim.moved.delta_aic)?;
         let (seq, vault_seq) = (channel.next_seq()?, gateway_vault.next_seq()?);
         channel.invariant()?;
@@ -66,7 +66,7 @@ impl Parties<'_, '_> {
         Ok(ChannelSettled {
             channel: channel.key(),
             gateway_vault: gateway_vault.key(),
-            delegated: claim.delegated,
+            delegated: claim.by == SettledBy::Grant,
             nonce: claim.nonce,
             claim_cum_nc: claim.claim_cum_nc,
             rate: claim.rate,

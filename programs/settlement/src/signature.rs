@@ -32,9 +32,20 @@ pub fn with_preceding_ed25519<T>(instructions: &AccountInfo, accept: impl FnOnce
 
 /// Checks that `data` verified `key`'s signature over a message of `N` bytes, and returns that message.
 pub fn signed_message<'a, const N: usize>(data: &'a [u8], key: &Pubkey) -> Result<&'a [u8; N]> {
+    signed_bytes(data, key)?.try_into().map_err(|_| SettleError::SignatureCheck.into())
+}
+
+/// [`signed_message`] of any length.
+pub fn signed_bytes<'a>(data: &'a [u8], key: &Pubkey) -> Result<&'a [u8]> {
     let message = data.get(MESSAGE..).ok_or(SettleError::SignatureCheck)?;
     waybill_mechanism::precompile::check(data, &key.to_bytes(), message).map_err(|_| SettleError::SignatureCheck)?;
-    message.try_into().map_err(|_| SettleError::SignatureCheck.into())
+    Ok(message)
+}
+
+/// The `N` message bytes of an ed25519 instruction whose signer they name themselves; nothing is proven before
+/// [`signed_message`] holds for that signer.
+pub fn message<const N: usize>(data: &[u8]) -> Result<&[u8; N]> {
+    data.get(MESSAGE..).and_then(|message| message.try_into().ok()).ok_or_else(|| SettleError::SignatureCheck.into())
 }
 
 /// Program id and data of the instruction before the current one; `None` when there is none or the bytes are short.

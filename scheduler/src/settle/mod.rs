@@ -5,6 +5,7 @@
 mod books;
 mod build;
 mod cranks;
+mod disputes;
 mod drive;
 mod promo;
 mod vaults;
@@ -81,6 +82,7 @@ impl Settler {
         let view = self.catalogue.fresh(STALE_AFTER).ok_or(SettleError::Stale)?;
         self.crank(&view).await?;
         self.crank_books(&view).await?;
+        self.crank_disputes(&view).await?;
         self.close_and_build(&view).await?;
         self.drive_batches(&view).await?;
         self.crank_promotion(&view).await

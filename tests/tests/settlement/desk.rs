@@ -584,6 +584,9 @@ impl Desk {
                 }
             } else if data.starts_with(Earnings::DISCRIMINATOR) {
                 pool += world.read::<Earnings>(&address).amount_aic;
+            } else if data.starts_with(Dispute::DISCRIMINATOR) {
+                let dispute: Dispute = world.read(&address);
+                pool += if dispute.is_over() { 0 } else { dispute.bond_aic };
             }
         }
         if world.exists(&self.pool()) {
@@ -641,16 +644,16 @@ impl Shard {
     }
 
     pub fn args(&self) -> PostBatchArgs {
-        let n = u32::try_from(self.lines.len()).unwrap();
+        let count = |n: usize| u32::try_from(n).unwrap();
         PostBatchArgs {
             epoch: self.epoch,
             shard: self.shard,
             receipts_root: self.receipts.root().hash,
             receipts_sum_nc: self.receipts.root().sum,
-            n_receipts: n,
+            n_receipts: count(self.receipts.n_leaves()),
             lines_root: self.tree.root().hash,
             lines_sum_nc: self.tree.root().sum,
-            n_lines: n,
+            n_lines: count(self.lines.len()),
             data_hash: [9; 32],
             uri: "https://gateway.example/batches/0".into(),
         }

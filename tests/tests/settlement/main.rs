@@ -4,10 +4,16 @@
 mod accounts;
 mod campaigns;
 mod claims;
+mod court;
 mod decoders;
 mod delegated;
 mod desk;
 mod differential;
+mod disputes_consumer;
+mod disputes_fictitious;
+mod disputes_order;
+mod disputes_price;
+mod disputes_worker;
 mod promo;
 mod random_walk;
 mod releases;

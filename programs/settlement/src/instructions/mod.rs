@@ -4,11 +4,13 @@
 pub mod admin;
 pub mod consumer;
 pub mod crank;
+pub mod dispute;
 pub mod gateway;
 pub mod payee;
 
 pub use admin::*;
 pub use consumer::*;
 pub use crank::*;
+pub use dispute::*;
 pub use gateway::*;
 pub use payee::*;

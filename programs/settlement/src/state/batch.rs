@@ -2,6 +2,10 @@
 //! The claim bitmap follows the header in the same account, one bit per line.
 
 use anchor_lang::prelude::*;
+use waybill_mechanism::{
+    merkle::{self, Node, PROOF_NODE_LEN},
+    message::{Line, Receipt},
+};
 
 use crate::{constants::MAX_LINES, error::SettleError};
 
@@ -129,6 +133,44 @@ impl Batch {
         let open_until = self.posted_at.checked_add(i64::from(challenge_s)).ok_or(SettleError::Overflow)?;
         require!(now < open_until, SettleError::ChallengeOver);
         Ok(())
+    }
+
+    /// One more dispute waits for its outcome.
+    pub fn open_dispute(&mut self) -> Result<()> {
+        self.open_disputes = self.open_disputes.checked_add(1).ok_or(SettleError::Overflow)?;
+        Ok(())
+    }
+
+    /// A dispute has its outcome.
+    pub fn close_dispute(&mut self) -> Result<()> {
+        self.open_disputes = self.open_disputes.checked_sub(1).ok_or(SettleError::InvariantBroken)?;
+        Ok(())
+    }
+
+    /// The line that `bytes` are, proven to be a leaf of this batch at its own index, worth its credits.
+    pub fn line(&self, bytes: &[u8], proof: &[[u8; PROOF_NODE_LEN]]) -> Result<Line> {
+        let line = Line::from_bytes(bytes).map_err(|_| SettleError::MalformedMessage)?;
+        require!(line.epoch == self.epoch && line.index < self.n_lines, SettleError::LineMismatch);
+        let root = Node { hash: self.lines_root, sum: self.sum_nc };
+        let leaf = merkle::leaf(bytes, line.credits_nc);
+        let proof: Vec<Node> = proof.iter().map(Node::from_bytes).collect();
+        merkle::verify(&root, self.n_lines, line.index, &leaf, &proof).map_err(|_| SettleError::InvalidProof)?;
+        Ok(line)
+    }
+
+    /// Checks that `receipt`, encoded as `bytes`, is the leaf at `index`; returns the sum of the leaves before it.
+    pub fn prove_receipt(
+        &self,
+        index: u32,
+        bytes: &[u8],
+        receipt: &Receipt,
+        proof: &[[u8; PROOF_NODE_LEN]],
+    ) -> Result<u64> {
+        // Both trees of a batch have the same sum.
+        let root = Node { hash: self.receipts_root, sum: self.sum_nc };
+        let leaf = merkle::leaf(bytes, receipt.price_nc);
+        let proof: Vec<Node> = proof.iter().map(Node::from_bytes).collect();
+        merkle::verify(&root, self.n_receipts, index, &leaf, &proof).map_err(|_| SettleError::InvalidProof.into())
     }
 
     /// Ends the challenge window.

@@ -13,6 +13,20 @@ pub enum ChannelState {
     Closing,
 }
 
+/// Who answers for the last settlement of a channel. One byte on chain, append only.
+#[derive(AnchorSerialize, AnchorDeserialize, InitSpace, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SettledBy {
+    /// Nothing is settled.
+    #[default]
+    Nobody,
+    /// The consumer: a voucher, up to what it acknowledged.
+    Acknowledged,
+    /// The gateway: a voucher, above what was acknowledged.
+    Voucher,
+    /// The gateway, under the grant.
+    Grant,
+}
+
 /// A spending limit per period for the channel's own gateway (delegated mode). `limit_nc` 0 means no grant.
 #[derive(AnchorSerialize, AnchorDeserialize, InitSpace, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Grant {
@@ -111,7 +125,15 @@ pub struct Channel {
     pub rent_payer: Pubkey,
     /// Unix second of opening; 0 in channels older than this field.
     pub opened_at: i64,
-    pub _reserved: [u8; 56],
+    /// Unix second since which the grant names its referrer; 0 when there never was a grant.
+    pub granted_at: i64,
+    /// Who answers for `last_settled_nonce`.
+    pub settled_by: SettledBy,
+    /// Overcharges that disputes have given back, in nc; monotone.
+    pub refunded_nc: u64,
+    /// Disputes without an outcome. The channel is not closed before there are none.
+    pub open_disputes: u16,
+    pub _reserved: [u8; 37],
 }
 
 impl Channel {
@@ -125,14 +147,48 @@ impl Channel {
     }
 
     /// Takes a settled claim out of the balance.
-    pub fn debit_claim(&mut self, moved: Moved, nonce: u64) -> Result<()> {
+    pub fn debit_claim(&mut self, moved: Moved, nonce: u64, by: SettledBy) -> Result<()> {
         let Moved { delta_nc, delta_aic } = moved;
         require!(nonce >= self.last_settled_nonce, SettleError::StaleNonce);
         self.settled_nc = self.settled_nc.checked_add(delta_nc).ok_or(SettleError::Overflow)?;
         self.balance_aic = self.balance_aic.checked_sub(delta_aic).ok_or(SettleError::Overflow)?;
         self.settled_aic = self.settled_aic.checked_add(delta_aic).ok_or(SettleError::Overflow)?;
         self.last_settled_nonce = nonce;
+        self.settled_by = by;
         Ok(())
+    }
+
+    /// Replaces the grant.
+    pub fn set_grant(&mut self, terms: GrantTerms, now: i64) -> Result<()> {
+        self.grant = Grant::new(terms, now)?;
+        self.granted_at = now;
+        Ok(())
+    }
+
+    /// What tells the disputes of a channel apart: one per settled nonce, by its low half.
+    #[must_use]
+    pub const fn dispute_index(&self) -> u32 {
+        let [a, b, c, d, ..] = self.last_settled_nonce.to_le_bytes();
+        u32::from_le_bytes([a, b, c, d])
+    }
+
+    /// One more dispute waits for its outcome.
+    pub fn open_dispute(&mut self) -> Result<()> {
+        self.open_disputes = self.open_disputes.checked_add(1).ok_or(SettleError::Overflow)?;
+        Ok(())
+    }
+
+    /// A dispute has its outcome.
+    pub fn close_dispute(&mut self) -> Result<()> {
+        self.open_disputes = self.open_disputes.checked_sub(1).ok_or(SettleError::InvariantBroken)?;
+        Ok(())
+    }
+
+    /// Records that `excess_nc` were overcharged in all, and returns what of it is not given back yet.
+    pub fn refund(&mut self, excess_nc: u64) -> Result<u64> {
+        let owed_nc = excess_nc.saturating_sub(self.refunded_nc);
+        self.refunded_nc = self.refunded_nc.checked_add(owed_nc).ok_or(SettleError::Overflow)?;
+        Ok(owed_nc)
     }
 
     /// Shortens the grant to the revocation grace; a later call never extends it.
@@ -161,6 +217,7 @@ impl Channel {
         require!(
             self.balance_aic.checked_add(self.settled_aic) == Some(self.deposited_aic)
                 && self.grant.used_nc <= self.grant.limit_nc
+                && self.refunded_nc <= self.settled_nc
                 && (self.state == ChannelState::Open) == (self.close_at == 0),
             SettleError::InvariantBroken
         );

@@ -183,6 +183,13 @@ impl SettleConfig {
         Ok(self.seq)
     }
 
+    /// The settlement epoch of a unix second.
+    pub fn epoch_at(&self, now: i64) -> Result<u32> {
+        // Unsigned: SBF has no signed division.
+        let epoch = u64::try_from(now).ok().and_then(|now| u32::try_from(now / u64::from(self.epoch_s.max(1))).ok());
+        epoch.ok_or_else(|| SettleError::Overflow.into())
+    }
+
     /// First second after `epoch`.
     pub fn epoch_end(&self, epoch: u32) -> Result<i64> {
         i64::from(epoch)

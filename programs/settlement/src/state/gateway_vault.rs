@@ -23,7 +23,9 @@ pub struct GatewayVault {
     pub first_open_epoch: u32,
     pub seq: u64,
     pub rent_payer: Pubkey,
-    pub _reserved: [u8; 64],
+    /// Batches of earlier epochs can no longer be posted, because workers were paid for one of them directly.
+    pub first_unpaid_epoch: u32,
+    pub _reserved: [u8; 60],
 }
 
 impl GatewayVault {
@@ -44,6 +46,19 @@ impl GatewayVault {
         let next = epoch.checked_add(1).ok_or(SettleError::Overflow)?;
         self.first_open_epoch = self.first_open_epoch.max(next);
         Ok(())
+    }
+
+    /// Refuses every later batch of `epoch` and before, whose posting windows are over: their workers claim directly.
+    pub fn shut_by_default(&mut self, epoch: u32) -> Result<()> {
+        let next = epoch.checked_add(1).ok_or(SettleError::Overflow)?;
+        self.first_unpaid_epoch = self.first_unpaid_epoch.max(next);
+        Ok(())
+    }
+
+    /// The first epoch whose batches can be posted.
+    #[must_use]
+    pub fn first_postable_epoch(&self) -> u32 {
+        self.first_open_epoch.max(self.first_unpaid_epoch)
     }
 
     /// The number of the next event about this vault.

@@ -97,7 +97,11 @@ fn channel() {
         seq: 19,
         rent_payer: key(20),
         opened_at: 21,
-        _reserved: [0; 56],
+        granted_at: 22,
+        settled_by: SettledBy::Grant,
+        refunded_nc: 23,
+        open_disputes: 24,
+        _reserved: [0; 37],
     };
     let bytes = bytes(&channel, [49, 159, 99, 106, 220, 87, 219, 88], 399);
     at(&bytes, 8, &[1, 250, 1]);
@@ -109,7 +113,7 @@ fn channel() {
     }
     at(&bytes, 235, &[14, 0, 0, 0, 15]);
     at(&bytes, 279, &[17, 0, 0, 0, 0, 0, 0, 0, 18, 0, 0, 0, 0, 0, 0, 0, 19]);
-    at(&bytes, 335, &[21, 0, 0, 0, 0, 0, 0, 0, 0]);
+    at(&bytes, 335, &[21, 0, 0, 0, 0, 0, 0, 0, 22, 0, 0, 0, 0, 0, 0, 0, 3, 23, 0, 0, 0, 0, 0, 0, 0, 24, 0]);
 }
 
 #[test]
@@ -125,7 +129,8 @@ fn gateway_vault() {
         first_open_epoch: 6,
         seq: 7,
         rent_payer: key(8),
-        _reserved: [0; 64],
+        first_unpaid_epoch: 9,
+        _reserved: [0; 60],
     };
     let bytes = bytes(&vault, [71, 217, 92, 35, 192, 164, 24, 103], 230);
     at(&bytes, 8, &[1, 250]);
@@ -133,6 +138,7 @@ fn gateway_vault() {
         at(&bytes, offset, &[byte; 32]);
     }
     at(&bytes, 106, &[4, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 6, 0, 0, 0, 7]);
+    at(&bytes, 166, &[9, 0, 0, 0]);
 }
 
 #[test]
@@ -267,6 +273,39 @@ fn fee_day() {
 }
 
 #[test]
+fn dispute() {
+    let dispute = Dispute {
+        version: 1,
+        bump: 250,
+        kind: DisputeKind::PriceFault,
+        state: DisputeState::Dismissed,
+        step: 2,
+        index: 3,
+        line: 4,
+        first: 5,
+        last: 6,
+        target: key(7),
+        challenger: key(8),
+        bond_aic: 9,
+        deadline: 10,
+        digest: [11; 32],
+        amount_nc: 12,
+        mark: 13,
+        seq: 14,
+        rent_payer: key(15),
+        _reserved: [0; 3],
+    };
+    let bytes = bytes(&dispute, [36, 49, 241, 67, 40, 36, 241, 74], 200);
+    at(&bytes, 8, &[1, 250, 7, 4, 2, 3, 0, 0, 0, 4, 0, 0, 0, 5, 0, 0, 0, 6, 0, 0, 0]);
+    for (offset, byte) in [(29, 7), (61, 8), (109, 11), (165, 15)] {
+        at(&bytes, offset, &[byte; 32]);
+    }
+    for (offset, value) in [(93, 9u64), (101, 10), (141, 12), (149, 13), (157, 14)] {
+        at(&bytes, offset, &value.to_le_bytes());
+    }
+}
+
+#[test]
 fn events_keep_their_discriminators() {
     for (actual, expected) in [
         (DepositSynced::DISCRIMINATOR, [12, 227, 145, 222, 87, 56, 160, 44]),
@@ -277,6 +316,10 @@ fn events_keep_their_discriminators() {
         (BatchFinalized::DISCRIMINATOR, [27, 17, 160, 189, 95, 165, 89, 191]),
         (LineClaimed::DISCRIMINATOR, [94, 110, 99, 62, 10, 126, 98, 226]),
         (BatchSwept::DISCRIMINATOR, [139, 6, 118, 36, 107, 150, 193, 204]),
+        (DisputeOpened::DISCRIMINATOR, [239, 222, 102, 235, 193, 85, 1, 214]),
+        (EvidenceShown::DISCRIMINATOR, [194, 175, 204, 16, 178, 196, 17, 210]),
+        (DisputeResolved::DISCRIMINATOR, [121, 64, 249, 153, 139, 128, 236, 187]),
+        (DisputeClosed::DISCRIMINATOR, [171, 46, 157, 35, 78, 224, 13, 173]),
         (EarningsWithdrawn::DISCRIMINATOR, [2, 155, 160, 28, 85, 112, 127, 79]),
     ] {
         assert_eq!(actual, expected);

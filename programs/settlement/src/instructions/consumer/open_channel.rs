@@ -13,7 +13,7 @@ use crate::{
     error::SettleError,
     events::ChannelOpened,
     seeds,
-    state::{Channel, ChannelState, GatewayVault, Grant, GrantTerms, SettleConfig},
+    state::{Channel, ChannelState, GatewayVault, Grant, GrantTerms, SettleConfig, SettledBy},
 };
 
 #[derive(AnchorSerialize, AnchorDeserialize, Clone, Copy, Debug)]
@@ -101,7 +101,11 @@ pub(crate) fn handler(ctx: Context<OpenChannel>, args: OpenChannelArgs) -> Resul
         seq: 0,
         rent_payer: accounts.payer.key(),
         opened_at: now,
-        _reserved: [0; 56],
+        granted_at: if args.grant.is_some() { now } else { 0 },
+        settled_by: SettledBy::Nobody,
+        refunded_nc: 0,
+        open_disputes: 0,
+        _reserved: [0; 37],
     });
     let channel = &mut accounts.channel;
     let seq = channel.next_seq()?;

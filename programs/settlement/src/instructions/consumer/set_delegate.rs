@@ -6,7 +6,7 @@ use coin::authority::pause;
 use crate::{
     error::SettleError,
     events::GrantChanged,
-    state::{Channel, ChannelState, Grant, GrantTerms, SettleConfig},
+    state::{Channel, ChannelState, GrantTerms, SettleConfig},
 };
 
 #[derive(Accounts)]
@@ -30,7 +30,7 @@ impl SetDelegate<'_> {
 pub(crate) fn handler(ctx: Context<SetDelegate>, terms: GrantTerms) -> Result<()> {
     let channel = &mut ctx.accounts.channel;
     let old = channel.grant;
-    channel.grant = Grant::new(terms, Clock::get()?.unix_timestamp)?;
+    channel.set_grant(terms, Clock::get()?.unix_timestamp)?;
     let seq = channel.next_seq()?;
     channel.invariant()?;
     emit!(GrantChanged { channel: channel.key(), consumer: channel.consumer, old, new: channel.grant, seq });

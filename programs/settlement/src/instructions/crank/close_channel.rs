@@ -43,6 +43,7 @@ impl CloseChannel<'_> {
         self.config.require_running(pause::SETTLING)?;
         token::require_owned(&self.destination, &self.channel.consumer, &self.channel.mint)?;
         require!(self.channel.state == ChannelState::Closing, SettleError::ChannelState);
+        require!(self.channel.open_disputes == 0, SettleError::ChannelDisputed);
         let clock = Clock::get()?;
         require!(clock.unix_timestamp >= self.channel.close_at, SettleError::GraceNotOver);
         // The address stays taken until `open_channel` refuses its slot: a voucher never meets a second incarnation.

@@ -11,7 +11,7 @@ use crate::{
     report::report,
     settle::{Claim, Parties},
     signature,
-    state::{Channel, GatewayVault, SettleConfig},
+    state::{Channel, GatewayVault, SettleConfig, SettledBy},
 };
 
 #[derive(AnchorSerialize, AnchorDeserialize, Clone, Copy, Debug)]
@@ -88,7 +88,8 @@ pub(crate) fn handler(ctx: Context<SettleVoucher>, args: SettleVoucherArgs) -> R
     let channel = &accounts.channel;
     let moved = settle_amount(channel.settled_nc, args.claim_cum_nc, ceiling_nc, channel.balance_aic, rate)
         .map_err(SettleError::from)?;
-    let claim = Claim { delegated: false, nonce: voucher.nonce, claim_cum_nc: args.claim_cum_nc, rate, moved };
+    let by = if args.claim_cum_nc > voucher.acked_nc { SettledBy::Voucher } else { SettledBy::Acknowledged };
+    let claim = Claim { by, nonce: voucher.nonce, claim_cum_nc: args.claim_cum_nc, rate, moved };
     let event = accounts.parties().settle(&claim)?;
     report(&ctx.accounts.event_authority, &event)
 }

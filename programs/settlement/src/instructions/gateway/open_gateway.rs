@@ -70,7 +70,8 @@ pub(crate) fn handler(ctx: Context<OpenGateway>) -> Result<()> {
         first_open_epoch: 0,
         seq: 0,
         rent_payer: accounts.payer.key(),
-        _reserved: [0; 64],
+        first_unpaid_epoch: 0,
+        _reserved: [0; 60],
     });
     let gateway_vault = &mut accounts.gateway_vault;
     let seq = gateway_vault.next_seq()?;

@@ -76,7 +76,7 @@ impl PostBatch<'_> {
     fn validate(&self, args: &PostBatchArgs, now: i64) -> Result<()> {
         self.config.require_running(pause::POSTING)?;
         require!(now >= self.config.epoch_end(args.epoch)?, SettleError::EpochNotOver);
-        require!(args.epoch >= self.gateway_vault.first_open_epoch, SettleError::EpochClosed);
+        require!(args.epoch >= self.gateway_vault.first_postable_epoch(), SettleError::EpochClosed);
         require!(
             (1..=MAX_LINES).contains(&args.n_lines)
                 && (args.n_lines..=MAX_RECEIPTS).contains(&args.n_receipts)

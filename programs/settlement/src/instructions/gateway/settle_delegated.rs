@@ -10,7 +10,7 @@ use crate::{
     error::SettleError,
     report::report,
     settle::{Claim, Parties},
-    state::{Channel, GatewayVault, SettleConfig},
+    state::{Channel, GatewayVault, SettleConfig, SettledBy},
 };
 
 #[derive(AnchorSerialize, AnchorDeserialize, Clone, Copy, Debug)]
@@ -70,7 +70,7 @@ pub(crate) fn handler(ctx: Context<SettleDelegated>, args: SettleDelegatedArgs) 
             .map_err(SettleError::from)?;
     channel.grant.spend(&settled.grant);
     let claim =
-        Claim { delegated: true, nonce: args.nonce, claim_cum_nc: args.claim_cum_nc, rate, moved: settled.moved };
+        Claim { by: SettledBy::Grant, nonce: args.nonce, claim_cum_nc: args.claim_cum_nc, rate, moved: settled.moved };
     let event = accounts.parties().settle(&claim)?;
     report(&ctx.accounts.event_authority, &event)
 }
