@@ -170,7 +170,7 @@ const EVENTS: &[(&[u8], &str)] = named! {
     coin: SupplyMinted, VaultSpent;
     market: StakeAdded, UnstakeBegun, UnstakeFinished;
     settlement: DepositSynced, ChannelSettled, ChannelClosed, GatewayToppedUp, BatchPosted, BatchFinalized, LineClaimed, BatchSwept,
-        EarningsWithdrawn, DisputeOpened, DisputeResolved;
+        EarningsWithdrawn, DisputeOpened, DisputeResolved, AuditAppealed, LineForfeited, VerifierPaid, BondSettled;
 };
 
 /// Name of an event by its discriminator; unknown ones keep their discriminator, so that nothing is dropped.

@@ -1,7 +1,7 @@
 //! Business actions that services record in the outbox. An intent names what has to happen; the instructions are built
 //! from the chain's state when it is signed.
 
-use crate::{Chain, ChainError, disputes::DisputeStep, ix, promotion};
+use crate::{Chain, ChainError, audit_intent::AuditIntent, disputes::DisputeStep, ix, promotion};
 use anchor_lang::{AnchorDeserialize, prelude::Pubkey, solana_program::instruction::Instruction};
 use market::state::{Node, Party, Role, SlotAuction, SplitSnapshot};
 use serde::{Deserialize, Serialize};
@@ -118,6 +118,8 @@ pub enum Intent {
         rate: u64,
         rate_epoch: u32,
     },
+    /// A step of an audit.
+    Audit(AuditIntent),
 }
 
 /// What was charged to a channel, up to a nonce.
@@ -175,6 +177,7 @@ impl Intent {
             Self::BurnFees => "burn_fees",
             Self::Dispute(_) => "dispute",
             Self::RollRate { .. } => "roll_rate",
+            Self::Audit(step) => step.kind(),
         }
     }
 
@@ -257,6 +260,7 @@ impl Intent {
             Self::BurnFees => vec![ix::coin::burn_fees(gateway)],
             Self::Dispute(step) => step.instructions(chain, gateway).await?,
             Self::RollRate { rate, .. } => vec![ix::coin::submit_rate(gateway, *rate), ix::coin::roll_rate()],
+            Self::Audit(step) => step.instructions(chain, gateway).await?,
         })
     }
 }

@@ -1,6 +1,7 @@
 //! The only crate that knows Solana's RPC: typed reads, instruction builders, the catalogue that services watch, the
 //! outbox that records a transaction before it is sent, and the indexer that follows the programs' events.
 
+pub mod audit_intent;
 pub mod catalogue;
 pub mod client;
 pub mod disputes;
@@ -13,6 +14,7 @@ pub mod packing;
 pub mod promotion;
 pub mod routing;
 
+pub use audit_intent::AuditIntent;
 pub use catalogue::{Catalogue, View};
 pub use client::{Chain, SignedTransaction, TransactionState};
 pub use error::ChainError;

@@ -20,10 +20,47 @@ pub fn contains(prefix_nc: u64, sum_nc: u64, x: u64) -> bool {
     x.checked_sub(prefix_nc).is_some_and(|offset| offset < sum_nc)
 }
 
+/// Slots between the posting of a batch and the slot whose hash draws its audits: nobody knows it when the roots are
+/// fixed.
+pub const SEED_DELAY_SLOTS: u64 = 32;
+/// How many slot hashes the chain remembers, and the distance between the slots that may seed a batch.
+pub const SLOT_HASHES: u64 = 512;
+
+/// The slot from which the seed is taken: the hash of the first slot at or after it. That is
+/// `posted_slot + SEED_DELAY_SLOTS`; when nobody seeded while the chain remembered it (its `oldest` remembered slot is
+/// later), the next of `posted_slot + SEED_DELAY_SLOTS + k·SLOT_HASHES` that is remembered. So at each moment exactly
+/// one answer exists, and whoever calls chooses nothing. `None` when the slot number overflows.
+pub fn seed_slot(posted_slot: u64, oldest: u64) -> Option<u64> {
+    let first = posted_slot.checked_add(SEED_DELAY_SLOTS)?;
+    let missed = oldest.saturating_sub(first).div_ceil(SLOT_HASHES);
+    first.checked_add(missed.checked_mul(SLOT_HASHES)?)
+}
+
+/// Whether a draw spares its receipt because of the worker's record. A batch is drawn at the rate of a new worker
+/// (`audit_rate_bps(0)`, 20 %); a draw of a worker with `passes` counts with probability
+/// `audit_rate_bps(passes) / audit_rate_bps(0)`, decided by `sha("AI-SPARE" ‖ seed ‖ le32(draw))`.
+pub fn is_spared(seed: &[u8; 32], draw: u32, passes: u64) -> bool {
+    let base = u64::from(audit_rate_bps(0));
+    let point = draw_below(&hashv(&[b"AI-SPARE", seed, &draw.to_le_bytes()]).to_bytes(), base);
+    point.is_some_and(|point| point >= u64::from(audit_rate_bps(passes)))
+}
+
+/// Who takes chair `chair` of the panel of a draw, among `remaining` candidates in the order of their seats:
+/// `u128_le(sha("AI-PANEL" ‖ seed ‖ le32(draw) ‖ chair)[0..16]) mod remaining`. `None` without candidates.
+pub fn panel_pick(seed: &[u8; 32], draw: u32, chair: u8, remaining: usize) -> Option<usize> {
+    let digest = hashv(&[b"AI-PANEL", seed, &draw.to_le_bytes(), &[chair]]).to_bytes();
+    usize::try_from(draw_below(&digest, u64::try_from(remaining).ok()?)?).ok()
+}
+
 /// Audit rate in bps after `passes` consecutive passes: `max(100, 2000·50/(50 + passes))`.
 pub fn audit_rate_bps(passes: u64) -> u16 {
     let rate = 100_000 / passes.saturating_add(50);
     u16::try_from(rate.max(100)).unwrap_or(2_000)
+}
+
+/// The commitment to a planted receipt: `sha("AI-CANARY" ‖ receipt_hash ‖ salt)`, published before the batch is drawn.
+pub fn canary_commitment(receipt_hash: &[u8; 32], salt: &[u8; 32]) -> [u8; 32] {
+    hashv(&[b"AI-CANARY", receipt_hash, salt]).to_bytes()
 }
 
 /// The smallest slash that makes a cheat worth `gain_nc` unprofitable when caught with probability `caught_bps`:

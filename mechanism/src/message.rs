@@ -143,6 +143,25 @@ pub mod flags {
     pub const ALL: u8 = SPONSORED | CACHED | STREAMED | DELEGATED;
 }
 
+/// Verifier → chain: what one chair of an audit found. Signed by the node that holds the chair's seat; anyone delivers it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// Whether the output matches by the rule of its determinism class.
+    pub pass: bool,
+    /// Chair of the audit, 0 … 7.
+    pub chair: u8,
+    /// Deployment.
+    pub domain: Domain,
+    /// Audit PDA.
+    pub audit: Bytes32,
+    /// The audited receipt.
+    pub receipt_hash: Bytes32,
+    /// Hash of the verifier's own output.
+    pub output_hash: Bytes32,
+    /// Hash of the verifier's own evidence.
+    pub evidence_hash: Bytes32,
+}
+
 /// Settlement leaf: the receipts of one (container, stage, worker, referrer) in one shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Line {
@@ -370,6 +389,44 @@ impl Receipt {
     /// SHA-256 of the bytes.
     pub fn hash(&self) -> Bytes32 {
         sha256(&self.to_bytes()).to_bytes()
+    }
+}
+
+impl Verdict {
+    /// Encoded size in bytes.
+    pub const LEN: usize = 144;
+    const MAGIC: [u8; 4] = *b"AIVD";
+
+    /// The signed bytes: "AIVD" ‖ version 1 ‖ pass (0, 1) ‖ chair ‖ 0 ‖ domain ‖ audit ‖ receipt hash ‖ output hash ‖
+    /// evidence hash.
+    pub fn to_bytes(&self) -> [u8; Self::LEN] {
+        encode(|w| {
+            w.put(&Self::MAGIC);
+            w.put(&[VERSION, u8::from(self.pass), self.chair, 0]);
+            w.put(&self.domain);
+            w.put(&self.audit);
+            w.put(&self.receipt_hash);
+            w.put(&self.output_hash);
+            w.put(&self.evidence_hash);
+        })
+    }
+
+    /// Decodes and checks.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, MessageError> {
+        let mut r = Reader::new(bytes, Self::LEN)?;
+        require(r.take()? == Self::MAGIC, MessageError::Magic)?;
+        let [version, pass, chair, pad] = r.take()?;
+        require(version == VERSION, MessageError::Version)?;
+        require(pass <= 1 && pad == 0, MessageError::Reserved)?;
+        Ok(Self {
+            pass: pass == 1,
+            chair,
+            domain: r.take()?,
+            audit: r.take()?,
+            receipt_hash: r.take()?,
+            output_hash: r.take()?,
+            evidence_hash: r.take()?,
+        })
     }
 }
 

@@ -240,9 +240,21 @@ impl World {
     /// `instruction` is `program::instruction`.
     #[track_caller]
     pub fn measure(&mut self, instruction: &str, scenario: &str, built: Instruction, signers: &[&Keypair]) -> Sent {
-        let new: Vec<Pubkey> =
-            built.accounts.iter().map(|meta| meta.pubkey).filter(|address| !self.exists(address)).collect();
-        let sent = self.must(&[built], signers);
+        self.measure_all(instruction, scenario, &[built], signers)
+    }
+
+    /// [`World::measure`] of an instruction with the signature checks that it needs before it.
+    #[track_caller]
+    pub fn measure_all(
+        &mut self,
+        instruction: &str,
+        scenario: &str,
+        built: &[Instruction],
+        signers: &[&Keypair],
+    ) -> Sent {
+        let named = built.iter().flat_map(|instruction| &instruction.accounts);
+        let new: Vec<Pubkey> = named.map(|meta| meta.pubkey).filter(|address| !self.exists(address)).collect();
+        let sent = self.must(built, signers);
         let units = sent.compute_units();
         let created: Vec<Created> = new
             .iter()

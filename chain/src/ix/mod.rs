@@ -1,6 +1,7 @@
 //! Instruction builders: every account address is derived here, callers give keys and amounts. Thin by design: the
 //! types are the programs' own.
 
+pub mod audits;
 pub mod books;
 pub mod coin;
 pub mod dispute;

@@ -59,3 +59,13 @@ pub const AUDIT_VERDICT_S: u32 = 12 * 3_600;
 pub const AUDIT_RETENTION_S: u32 = 48 * 3_600;
 /// Most receipts that are drawn from one batch.
 pub const MAX_DRAWS: u16 = 128;
+
+/// Seats of a verifier set.
+pub const SEATS: usize = 64;
+/// Seconds for which a seat that was left stays its former holder's, so that every audit that names the seat means
+/// one verifier (30 days).
+pub const SEAT_HOLD_S: i64 = 30 * 86_400;
+/// Chairs of an audit: one verifier, three more on a mismatch, four more on appeal.
+pub const CHAIRS: usize = 8;
+/// Verdict times after the last deadline in which lines are forfeited, verdicts paid and penalties taken.
+pub const AUDIT_GRACE_VERDICTS: i64 = 4;

@@ -125,6 +125,66 @@ pub enum SettleError {
     /// 6039
     #[msg("an audit or a dispute of the batch has no outcome yet")]
     CasesOpen,
+    /// 6040
+    #[msg("the audits of the batch are not drawn yet; seed_audits draws them")]
+    NotSeeded = 40,
+    /// 6041
+    #[msg("the audits of the batch are drawn already")]
+    AlreadySeeded,
+    /// 6042
+    #[msg("the slot whose hash draws the audits has not passed")]
+    SeedTooEarly,
+    /// 6043
+    #[msg("the draw does not hit this receipt")]
+    DrawMismatch,
+    /// 6044
+    #[msg("the draw spares this worker, whose record is good")]
+    DrawSpared,
+    /// 6045
+    #[msg("the receipt belongs to another batch")]
+    ReceiptMismatch,
+    /// 6046
+    #[msg("the key does not hold this seat")]
+    NotSeated,
+    /// 6047
+    #[msg("the owner or the node already sits in this set")]
+    SeatTaken,
+    /// 6048
+    #[msg("every seat of the set is taken")]
+    SetFull,
+    /// 6049
+    #[msg("no verifier of this class may judge this audit")]
+    NoVerifier,
+    /// 6050
+    #[msg("the audit is not in the state that this needs")]
+    AuditState,
+    /// 6051
+    #[msg("the time for this is over")]
+    VerdictLate,
+    /// 6052
+    #[msg("verdicts or appeals are still possible")]
+    VerdictOpen,
+    /// 6053
+    #[msg("no larger panel is left to appeal to")]
+    NotAppealable,
+    /// 6054
+    #[msg("the outcome asks for no punishment here, or the audit is in shadow mode")]
+    NothingToPunish,
+    /// 6055
+    #[msg("this part of the audit is done already")]
+    AlreadyDone,
+    /// 6056
+    #[msg("the commitment is about another receipt, too late or not of a worker of the authority")]
+    CanaryMismatch,
+    /// 6057
+    #[msg("the determinism class is disabled")]
+    ClassDisabled,
+    /// 6058
+    #[msg("the verifier is in good standing")]
+    StillFit,
+    /// 6059
+    #[msg("payments or penalties of the audit are still to be made")]
+    AuditUnfinished,
     /// 6060
     #[msg("the accused may still answer, or the challenger still prove, until the deadline of the dispute")]
     DisputePending = 60,

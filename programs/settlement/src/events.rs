@@ -3,8 +3,9 @@
 
 use anchor_lang::prelude::*;
 use coin::authority::AuthorityRole;
+use market::state::Offence;
 
-use crate::state::{DisputeKind, DisputeState, Grant};
+use crate::state::{DisputeKind, DisputeState, Grant, Outcome, Vote};
 
 #[event]
 pub struct ConfigInitialized {
@@ -306,5 +307,175 @@ pub struct DisputeResolved {
 pub struct DisputeClosed {
     pub dispute: Pubkey,
     pub rent_payer: Pubkey,
+    pub seq: u64,
+}
+
+#[event]
+pub struct AuditsSeeded {
+    pub batch: Pubkey,
+    pub seed: [u8; 32],
+    pub seed_slot: u64,
+    pub draws: u16,
+    pub seq: u64,
+}
+
+#[event]
+pub struct VerifierSetCreated {
+    pub set: Pubkey,
+    pub det_class: u16,
+    pub seq: u64,
+}
+
+#[event]
+pub struct VerifierJoined {
+    pub set: Pubkey,
+    pub det_class: u16,
+    pub seat: u8,
+    pub owner: Pubkey,
+    pub node: Pubkey,
+    pub seated: u16,
+    pub seq: u64,
+}
+
+#[event]
+pub struct VerifierLeft {
+    pub set: Pubkey,
+    pub det_class: u16,
+    pub seat: u8,
+    pub owner: Pubkey,
+    /// By anyone, for want of stake.
+    pub evicted: bool,
+    pub seated: u16,
+    pub seq: u64,
+}
+
+#[event]
+pub struct AuditOpened {
+    pub audit: Pubkey,
+    pub batch: Pubkey,
+    pub draw: u32,
+    pub receipt_hash: [u8; 32],
+    pub worker: Pubkey,
+    pub det_class: u16,
+    pub price_nc: u64,
+    pub seats: [u8; 8],
+    pub n_chairs: u8,
+    pub enforce: bool,
+    pub deadline: i64,
+    pub seq: u64,
+}
+
+#[event]
+pub struct VerdictSubmitted {
+    pub audit: Pubkey,
+    pub verifier: Pubkey,
+    pub chair: u8,
+    pub pass: bool,
+    pub output_hash: [u8; 32],
+    pub evidence_hash: [u8; 32],
+    pub round: u8,
+    pub judged: Outcome,
+    pub deadline: i64,
+    pub seq: u64,
+}
+
+#[event]
+pub struct AuditAppealed {
+    pub audit: Pubkey,
+    pub appellant: Pubkey,
+    pub against: Outcome,
+    pub bond_aic: u64,
+    pub round: u8,
+    pub deadline: i64,
+    pub seq: u64,
+}
+
+#[event]
+pub struct AuditResolved {
+    pub audit: Pubkey,
+    pub batch: Pubkey,
+    pub worker: Pubkey,
+    pub outcome: Outcome,
+    pub votes: [Vote; 8],
+    /// The worker loses stake and line.
+    pub convicts: bool,
+    pub canary: bool,
+    pub passes: u64,
+    pub rate_bps: u16,
+    pub seq: u64,
+}
+
+#[event]
+pub struct LineForfeited {
+    pub audit: Pubkey,
+    pub batch: Pubkey,
+    pub worker: Pubkey,
+    pub index: u32,
+    /// Void by this audit; 0 when the line was void before.
+    pub credits_nc: u64,
+    pub forfeited_nc: u64,
+    pub batch_seq: u64,
+    pub seq: u64,
+}
+
+#[event]
+pub struct ForfeitWaived {
+    pub audit: Pubkey,
+    pub batch: Pubkey,
+    pub seq: u64,
+}
+
+#[event]
+pub struct WorkerPunished {
+    pub audit: Pubkey,
+    pub worker: Pubkey,
+    pub operator: Pubkey,
+    pub penalty_aic: u64,
+    pub seq: u64,
+}
+
+#[event]
+pub struct VerifierPunished {
+    pub audit: Pubkey,
+    pub chair: u8,
+    pub owner: Pubkey,
+    pub offence: Offence,
+    pub penalty_aic: u64,
+    pub seq: u64,
+}
+
+#[event]
+pub struct VerifierPaid {
+    pub audit: Pubkey,
+    pub chair: u8,
+    pub owner: Pubkey,
+    pub aic: u64,
+    pub earnings_aic: u64,
+    pub seq: u64,
+}
+
+#[event]
+pub struct BondSettled {
+    pub audit: Pubkey,
+    pub appellant: Pubkey,
+    /// Otherwise it went to the account that pays for audits.
+    pub returned: bool,
+    pub aic: u64,
+    pub seq: u64,
+}
+
+#[event]
+pub struct AuditClosed {
+    pub audit: Pubkey,
+    pub batch: Pubkey,
+    /// Everything that followed from the outcome was done.
+    pub finished: bool,
+    pub seq: u64,
+}
+
+#[event]
+pub struct CanaryRevealed {
+    pub audit: Pubkey,
+    pub receipt_hash: [u8; 32],
     pub seq: u64,
 }

@@ -257,4 +257,104 @@ pub mod waybill_settlement {
     pub fn close_event(ctx: Context<CloseEvent>) -> Result<()> {
         crank::close_event::handler(ctx)
     }
+
+    /// Draws the audits of a posted batch from a slot hash. Anyone.
+    pub fn seed_audits(ctx: Context<SeedAudits>) -> Result<()> {
+        auditor::seed_audits::handler(ctx)
+    }
+
+    /// Creates the set of verifiers of a determinism class. Anyone.
+    pub fn create_verifier_set(ctx: Context<CreateVerifierSet>, det_class: u16) -> Result<()> {
+        auditor::create_verifier_set::handler(ctx, det_class)
+    }
+
+    /// Takes a seat in a set; signed by the owner of the stake and the node that signs verdicts.
+    pub fn join_verifiers(ctx: Context<JoinVerifiers>) -> Result<()> {
+        auditor::join_verifiers::handler(ctx)
+    }
+
+    /// Gives up a seat; signed by its owner.
+    pub fn leave_verifiers(ctx: Context<LeaveVerifiers>, seat: u8) -> Result<()> {
+        auditor::leave_verifiers::handler(ctx, seat)
+    }
+
+    /// Ends the seat of a verifier without its stake. Anyone.
+    pub fn evict_verifier(ctx: Context<EvictVerifier>, seat: u8) -> Result<()> {
+        auditor::evict_verifier::handler(ctx, seat)
+    }
+
+    /// Remembers a receipt whose worker's signature the instruction before verifies. Anyone.
+    pub fn stage_receipt(ctx: Context<StageReceipt>, receipt_hash: [u8; 32]) -> Result<()> {
+        auditor::stage_receipt::handler(ctx, receipt_hash)
+    }
+
+    /// Returns the rent of a staged receipt; signed by who paid it.
+    pub fn unstage_receipt(ctx: Context<UnstageReceipt>) -> Result<()> {
+        auditor::unstage_receipt::handler(ctx)
+    }
+
+    /// Opens the audit of a draw and seats its panel. Anyone.
+    pub fn open_audit(ctx: Context<OpenAudit>, args: OpenAuditArgs) -> Result<()> {
+        auditor::open_audit::handler(ctx, args)
+    }
+
+    /// Records a verdict whose signature by the chair's node the instruction before verifies. Anyone delivers it.
+    pub fn submit_verdict(ctx: Context<SubmitVerdict>) -> Result<()> {
+        auditor::submit_verdict::handler(ctx)
+    }
+
+    /// Contests a pass or appeals a decision; signed by who lays the bond.
+    pub fn appeal_audit(ctx: Context<AppealAudit>) -> Result<()> {
+        auditor::appeal_audit::handler(ctx)
+    }
+
+    /// Ends a round whose time is over and books the outcome. Anyone.
+    pub fn resolve_audit(ctx: Context<ResolveAudit>) -> Result<()> {
+        auditor::resolve_audit::handler(ctx)
+    }
+
+    /// Voids the line of a receipt that failed its audit. Anyone.
+    pub fn forfeit_line(ctx: Context<ForfeitLine>, args: ForfeitLineArgs) -> Result<()> {
+        auditor::forfeit_line::handler(ctx, args)
+    }
+
+    /// Ends the wait for a line that nobody forfeited. Anyone, after a grace.
+    pub fn waive_forfeit(ctx: Context<WaiveForfeit>) -> Result<()> {
+        auditor::waive_forfeit::handler(ctx)
+    }
+
+    /// Slashes the operator of a worker whose output failed its audit. Anyone.
+    pub fn punish_worker(ctx: Context<PunishWorker>) -> Result<()> {
+        auditor::punish_worker::handler(ctx)
+    }
+
+    /// Slashes a verifier for a false or missing verdict. Anyone.
+    pub fn punish_verifier(ctx: Context<PunishVerifier>, chair: u8) -> Result<()> {
+        auditor::punish_verifier::handler(ctx, chair)
+    }
+
+    /// Pays a verifier whose verdict stood. Anyone.
+    pub fn pay_verifier(ctx: Context<PayVerifier>, chair: u8) -> Result<()> {
+        auditor::pay_verifier::handler(ctx, chair)
+    }
+
+    /// Returns or takes the bond of an appeal. Anyone.
+    pub fn settle_bond(ctx: Context<SettleBond>, index: u8) -> Result<()> {
+        auditor::settle_bond::handler(ctx, index)
+    }
+
+    /// Returns the rent of a finished audit. Anyone.
+    pub fn close_audit(ctx: Context<CloseAudit>) -> Result<()> {
+        auditor::close_audit::handler(ctx)
+    }
+
+    /// Commits to a planted receipt; signed by the params authority.
+    pub fn commit_canary(ctx: Context<CommitCanary>, commitment: [u8; 32]) -> Result<()> {
+        auditor::commit_canary::handler(ctx, commitment)
+    }
+
+    /// Reveals that an audited receipt was planted; signed by the params authority.
+    pub fn reveal_canary(ctx: Context<RevealCanary>, salt: [u8; 32]) -> Result<()> {
+        auditor::reveal_canary::handler(ctx, salt)
+    }
 }

@@ -15,6 +15,14 @@ pub const BREAKER: &[u8] = b"brk";
 pub const FEE_DAY: &[u8] = b"feeday";
 pub const PROMO_EVENT: &[u8] = b"event";
 pub const DISPUTE: &[u8] = b"disp";
+/// A receipt whose worker's signature has been checked.
+pub const STAGED: &[u8] = b"rcpt";
+pub const AUDIT: &[u8] = b"audit";
+/// The verifiers of a determinism class.
+pub const VERIFIER_SET: &[u8] = b"vset";
+/// A worker's record in audits.
+pub const RECORD: &[u8] = b"wrec";
+pub const CANARY: &[u8] = b"canary";
 /// The authority that `market` accepts for slashing and for charging promotion.
 pub const SLASHER: &[u8] = b"slasher";
 
@@ -78,4 +86,24 @@ pub fn find_dispute(subject: &Pubkey, kind: u8, index: u32) -> (Pubkey, u8) {
 
 pub fn find_slasher() -> (Pubkey, u8) {
     find(&[SLASHER])
+}
+
+pub fn find_staged(receipt_hash: &[u8; 32]) -> (Pubkey, u8) {
+    find(&[STAGED, receipt_hash])
+}
+
+pub fn find_audit(batch: &Pubkey, draw: u32) -> (Pubkey, u8) {
+    find(&[AUDIT, batch.as_ref(), &draw.to_le_bytes()])
+}
+
+pub fn find_verifier_set(det_class: u16) -> (Pubkey, u8) {
+    find(&[VERIFIER_SET, &det_class.to_le_bytes()])
+}
+
+pub fn find_record(worker: &Pubkey) -> (Pubkey, u8) {
+    find(&[RECORD, worker.as_ref()])
+}
+
+pub fn find_canary(commitment: &[u8; 32]) -> (Pubkey, u8) {
+    find(&[CANARY, commitment])
 }

@@ -587,6 +587,9 @@ impl Desk {
             } else if data.starts_with(Dispute::DISCRIMINATOR) {
                 let dispute: Dispute = world.read(&address);
                 pool += if dispute.is_over() { 0 } else { dispute.bond_aic };
+            } else if data.starts_with(Audit::DISCRIMINATOR) {
+                let bonds = world.read::<Audit>(&address).bonds;
+                pool += bonds.iter().filter(|bond| bond.is_held()).map(|bond| bond.aic).sum::<u64>();
             }
         }
         if world.exists(&self.pool()) {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::result_large_err)]
 
 mod accounts;
+mod audits;
 mod campaigns;
 mod claims;
 mod court;
@@ -14,6 +15,7 @@ mod disputes_fictitious;
 mod disputes_order;
 mod disputes_price;
 mod disputes_worker;
+mod panel;
 mod promo;
 mod random_walk;
 mod releases;

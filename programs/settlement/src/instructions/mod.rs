@@ -2,6 +2,7 @@
 //! moves tokens last, checks the invariants of what it wrote and reports.
 
 pub mod admin;
+pub mod auditor;
 pub mod consumer;
 pub mod crank;
 pub mod dispute;
@@ -9,6 +10,7 @@ pub mod gateway;
 pub mod payee;
 
 pub use admin::*;
+pub use auditor::*;
 pub use consumer::*;
 pub use crank::*;
 pub use dispute::*;

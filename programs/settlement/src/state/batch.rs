@@ -173,6 +173,12 @@ impl Batch {
         merkle::verify(&root, self.n_receipts, index, &leaf, &proof).map_err(|_| SettleError::InvalidProof.into())
     }
 
+    /// One audit has its outcome and needs nothing more of the batch.
+    pub fn end_audit(&mut self) -> Result<()> {
+        self.open_audits = self.open_audits.checked_sub(1).ok_or(SettleError::InvariantBroken)?;
+        Ok(())
+    }
+
     /// Ends the challenge window.
     pub fn finalize(&mut self, now: i64, challenge_s: u32) -> Result<()> {
         require!(self.state == BatchState::Posted, SettleError::BatchState);

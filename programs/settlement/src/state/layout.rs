@@ -306,6 +306,116 @@ fn dispute() {
 }
 
 #[test]
+fn audit() {
+    let bond = |n: u8| Bond { by: key(n), aic: n.into(), against: Outcome::Failed, settled: true };
+    let audit = Audit {
+        version: 1,
+        bump: 250,
+        enforce: true,
+        round: 2,
+        judged: Outcome::Undecided,
+        settled: true,
+        canary: true,
+        worker_punished: true,
+        line_done: true,
+        paid: 3,
+        punished: 4,
+        n_chairs: 5,
+        seats: [6; 8],
+        votes: [Vote::Absent; 8],
+        det_class: 7,
+        batch: key(8),
+        epoch: 26,
+        draw: 9,
+        receipt: 10,
+        receipt_hash: [11; 32],
+        worker: key(12),
+        operator: key(13),
+        output_hash: [14; 32],
+        evidence_hash: [15; 32],
+        price_nc: 16,
+        fee_aic: 17,
+        seed_slot: 18,
+        seats_until: 19,
+        opened_at: 20,
+        deadline: 21,
+        bonds: [bond(22), bond(23)],
+        seq: 24,
+        rent_payer: key(25),
+        _reserved: [0; 32],
+    };
+    let bytes = bytes(&audit, [242, 65, 202, 147, 141, 103, 253, 134], 446);
+    at(&bytes, 8, &[1, 250, 1, 2, 3, 1, 1, 1, 1, 3, 4, 5, 6]);
+    at(&bytes, 28, &[3; 8]);
+    at(&bytes, Audit::BATCH_OFFSET, &[8; 32]);
+    for (offset, byte) in [(82, 11), (114, 12), (146, 13), (178, 14), (210, 15), (290, 22), (332, 23), (382, 25)] {
+        at(&bytes, offset, &[byte; 32]);
+    }
+    at(&bytes, 70, &[26, 0, 0, 0, 9, 0, 0, 0, 10]);
+    for (offset, value) in [(242, 16u64), (250, 17), (258, 18), (266, 19), (274, 20), (282, 21), (322, 22), (374, 24)] {
+        at(&bytes, offset, &value.to_le_bytes());
+    }
+}
+
+#[test]
+fn verifier_set() {
+    let set =
+        VerifierSet { version: 1, bump: 250, det_class: 2, seated: 3, seq: 4, rent_payer: key(5), _reserved: [0; 64] };
+    let bytes = bytes(&set, [227, 16, 215, 74, 157, 114, 239, 185], 118);
+    at(&bytes, 8, &[1, 250, 2, 0, 3, 0, 4]);
+    at(&bytes, 22, &[5; 32]);
+    assert_eq!((VerifierSet::HEADER, VerifierSet::SPACE), (118, 118 + 64 * 80));
+}
+
+#[test]
+fn staged_receipt() {
+    let staged = StagedReceipt {
+        version: 1,
+        bump: 250,
+        hash: [2; 32],
+        leaf: [3; 32],
+        gateway: key(4),
+        worker: key(5),
+        epoch: 6,
+        det_class: 7,
+        output_hash: [8; 32],
+        evidence_hash: [9; 32],
+        price_nc: 10,
+        staged_at: 11,
+        rent_payer: key(12),
+        _reserved: [0; 32],
+    };
+    let bytes = bytes(&staged, [17, 202, 187, 217, 208, 110, 24, 152], 288);
+    for (offset, byte) in [(10, 2), (42, 3), (74, 4), (106, 5), (144, 8), (176, 9), (224, 12)] {
+        at(&bytes, offset, &[byte; 32]);
+    }
+    at(&bytes, 138, &[6, 0, 0, 0, 7, 0]);
+    at(&bytes, 208, &[10, 0, 0, 0, 0, 0, 0, 0, 11]);
+}
+
+#[test]
+fn worker_record() {
+    let mut record = WorkerRecord::new(key(2), 1, 250, key(7));
+    (record.passes, record.passed, record.failed, record.last_at, record.seq) = (3, 4, 5, 6, 8);
+    let bytes = bytes(&record, [180, 23, 137, 154, 24, 122, 156, 116], 146);
+    at(&bytes, 8, &[1, 250]);
+    at(&bytes, 10, &[2; 32]);
+    for (offset, value) in [(42, 3u64), (50, 4), (58, 5), (66, 6), (74, 8)] {
+        at(&bytes, offset, &value.to_le_bytes());
+    }
+    at(&bytes, 82, &[7; 32]);
+}
+
+#[test]
+fn canary() {
+    let canary = Canary { version: 1, bump: 250, commitment: [2; 32], slot: 3, rent_payer: key(4), _reserved: [0; 32] };
+    let bytes = bytes(&canary, [192, 209, 214, 197, 87, 28, 82, 115], 114);
+    at(&bytes, 10, &[2; 32]);
+    at(&bytes, 42, &[3, 0, 0, 0, 0, 0, 0, 0]);
+    at(&bytes, 50, &[4; 32]);
+}
+
+#[test]
 fn events_keep_their_discriminators() {
     for (actual, expected) in [
         (DepositSynced::DISCRIMINATOR, [12, 227, 145, 222, 87, 56, 160, 44]),
@@ -320,6 +430,10 @@ fn events_keep_their_discriminators() {
         (EvidenceShown::DISCRIMINATOR, [194, 175, 204, 16, 178, 196, 17, 210]),
         (DisputeResolved::DISCRIMINATOR, [121, 64, 249, 153, 139, 128, 236, 187]),
         (DisputeClosed::DISCRIMINATOR, [171, 46, 157, 35, 78, 224, 13, 173]),
+        (AuditAppealed::DISCRIMINATOR, [197, 199, 15, 212, 111, 236, 74, 212]),
+        (LineForfeited::DISCRIMINATOR, [175, 104, 105, 50, 150, 119, 244, 95]),
+        (VerifierPaid::DISCRIMINATOR, [2, 148, 150, 221, 40, 202, 191, 1]),
+        (BondSettled::DISCRIMINATOR, [187, 150, 172, 212, 229, 119, 165, 123]),
         (EarningsWithdrawn::DISCRIMINATOR, [2, 155, 160, 28, 85, 112, 127, 79]),
     ] {
         assert_eq!(actual, expected);

@@ -31,9 +31,12 @@ pub struct FinalizeBatch<'info> {
 }
 
 impl FinalizeBatch<'_> {
-    /// `batch_vault` and `rent_payer` are the batch's, `pool` is the configured one.
+    /// The audits of `batch` are drawn, where audits are; `batch_vault` and `rent_payer` are the batch's, `pool` is the configured one.
     fn validate(&self) -> Result<()> {
-        self.config.require_running(pause::POSTING)
+        self.config.require_running(pause::POSTING)?;
+        // No gateway escapes its audits by a seed that nobody drew in time.
+        require!(self.config.audit.draws == 0 || self.batch.seed_slot > 0, SettleError::NotSeeded);
+        Ok(())
     }
 }
 

@@ -1,0 +1,43 @@
+//! Audits: the draw, the panel, verdicts, and what follows from them.
+
+pub(crate) mod appeal_audit;
+pub(crate) mod close_audit;
+pub(crate) mod commit_canary;
+pub(crate) mod create_verifier_set;
+pub(crate) mod evict_verifier;
+pub(crate) mod forfeit_line;
+pub(crate) mod join_verifiers;
+pub(crate) mod leave_verifiers;
+pub(crate) mod open_audit;
+pub(crate) mod pay_verifier;
+pub(crate) mod punish_verifier;
+pub(crate) mod punish_worker;
+pub(crate) mod resolve_audit;
+pub(crate) mod reveal_canary;
+pub(crate) mod seed_audits;
+pub(crate) mod settle_bond;
+pub(crate) mod stage_receipt;
+pub(crate) mod submit_verdict;
+pub(crate) mod unstage_receipt;
+pub(crate) mod waive_forfeit;
+
+pub use appeal_audit::*;
+pub use close_audit::*;
+pub use commit_canary::*;
+pub use create_verifier_set::*;
+pub use evict_verifier::*;
+pub use forfeit_line::*;
+pub use join_verifiers::*;
+pub use leave_verifiers::*;
+pub use open_audit::*;
+pub use pay_verifier::*;
+pub use punish_verifier::*;
+pub use punish_worker::*;
+pub use resolve_audit::*;
+pub use reveal_canary::*;
+pub use seed_audits::*;
+pub use settle_bond::*;
+pub use stage_receipt::*;
+pub use submit_verdict::*;
+pub use unstage_receipt::*;
+pub use waive_forfeit::*;
