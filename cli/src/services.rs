@@ -206,7 +206,7 @@ impl Running {
     }
 
     /// Outbox, index and the settlement of one gateway.
-    pub fn settlement(&mut self, catalogue: &Arc<Catalogue>, store: &Store, gateway: Arc<Keypair>) {
+    pub fn settlement(&mut self, catalogue: &Arc<Catalogue>, store: &Store, gateway: Arc<Keypair>) -> Arc<Outbox> {
         let wallet = WalletId(gateway.pubkey().to_bytes());
         let outbox = Outbox::new(catalogue.chain().clone(), store.clone(), gateway, format!("settle/{wallet}"));
         let stop = CancellationToken::new();
@@ -229,13 +229,14 @@ impl Running {
             close_after: CLOSE_AFTER,
             interval: SETTLE_INTERVAL,
         };
-        let settler = Settler::new(config, catalogue.clone(), store.clone(), outbox);
+        let settler = Settler::new(config, catalogue.clone(), store.clone(), outbox.clone());
         let stop = CancellationToken::new();
         let told = stop.clone();
         self.spawn("settlement", stop, async move {
             settler.run(told).await;
             Ok(())
         });
+        outbox
     }
 
     /// Draws receipts of posted batches and has other workers re-execute them. `key` opens what the gateway sealed.
@@ -244,6 +245,7 @@ impl Running {
         catalogue: &Arc<Catalogue>,
         store: &Store,
         scheduler: Arc<Scheduler>,
+        outbox: Arc<Outbox>,
         gateway: WalletId,
         key: MaterialKey,
     ) -> anyhow::Result<()> {
@@ -258,7 +260,7 @@ impl Running {
         let (stop, catalogue) = (CancellationToken::new(), catalogue.clone());
         let told = stop.clone();
         self.spawn("auditor", stop, async move {
-            auditor.run(catalogue, told).await;
+            auditor.run(catalogue, outbox, told).await;
             Ok(())
         });
         Ok(())

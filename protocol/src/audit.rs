@@ -5,7 +5,7 @@ use crate::{frame::Job, signing};
 use bytes::Bytes;
 use prost::Message;
 use solana_keypair::Keypair;
-use waybill_mechanism::message::Receipt;
+use waybill_mechanism::message::{self, Receipt};
 
 /// What a gateway keeps of a finished call for drawn verifiers: input and output. It is content: sealed at rest, never logged.
 #[derive(Clone, PartialEq, Message)]
@@ -99,6 +99,19 @@ pub struct AuditJob {
     pub evidence: Bytes,
     #[prost(message, optional, tag = "5")]
     pub rule: Option<Rule>,
+    /// The chair of an audit on chain that the verifier's node holds; absent where the verdict stays off chain.
+    #[prost(message, optional, tag = "6")]
+    pub chair: Option<Chair>,
+}
+
+/// A chair of an audit on chain.
+#[derive(Clone, PartialEq, Message)]
+pub struct Chair {
+    /// The audit's address, 32 bytes.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub audit: Bytes,
+    #[prost(uint32, tag = "2")]
+    pub number: u32,
 }
 
 /// What is wrong with a receipt.
@@ -167,6 +180,9 @@ pub struct Verdict {
     pub mean_difference: Option<f32>,
     #[prost(bytes = "bytes", tag = "14")]
     pub signature: Bytes,
+    /// The node's signature over what the chain takes for its chair; empty where none was named.
+    #[prost(bytes = "bytes", tag = "15")]
+    pub chain_signature: Bytes,
 }
 
 impl Verdict {
@@ -182,6 +198,29 @@ impl Verdict {
         let mut message = [b"AI-VERDICT".as_slice(), domain, &verdict].concat();
         hashes.iter().for_each(|hash| message.extend_from_slice(hash));
         message
+    }
+
+    /// What the chain takes of this verdict for a chair; `None` when a hash has not 32 bytes.
+    pub fn of_chair(&self, domain: &[u8; 8], audit: &[u8; 32], chair: u8) -> Option<message::Verdict> {
+        Some(message::Verdict {
+            pass: self.passed,
+            chair,
+            domain: *domain,
+            audit: *audit,
+            receipt_hash: self.receipt_hash[..].try_into().ok()?,
+            output_hash: self.output_hash[..].try_into().ok()?,
+            evidence_hash: self.evidence_hash[..].try_into().ok()?,
+        })
+    }
+
+    /// Signs what the chain takes for the chair; nothing where the chair is malformed.
+    pub fn sign_chair(&mut self, domain: &[u8; 8], chair: &Chair, key: &Keypair) {
+        let place = (chair.audit[..].try_into().ok(), u8::try_from(chair.number).ok());
+        if let (Some(audit), Some(number)) = place
+            && let Some(message) = self.of_chair(domain, &audit, number)
+        {
+            self.chain_signature = signing::sign(key, &message.to_bytes()).to_vec().into();
+        }
     }
 
     /// Signs it as the verifier.
@@ -273,6 +312,12 @@ mod tests {
         };
         verdict.sign(&domain, &key);
         assert!(verdict.is_by(&verifier, &receipt(), &domain));
+        let chair = Chair { audit: vec![6; 32].into(), number: 3 };
+        verdict.sign_chair(&domain, &chair, &key);
+        let on_chain = verdict.of_chair(&domain, &[6; 32], 3).unwrap().to_bytes();
+        assert!(signing::verify(&verifier, &on_chain, &verdict.chain_signature));
+        let other = verdict.of_chair(&domain, &[6; 32], 4).unwrap().to_bytes();
+        assert!(!signing::verify(&verifier, &other, &verdict.chain_signature), "for one chair only");
         assert!(!verdict.is_by(&verifier, &receipt(), b"elsewher"));
         assert!(!verdict.is_by(&[9; 32], &receipt(), &domain));
         assert!(!verdict.is_by(&verifier, &Receipt { seq: 1, ..receipt() }, &domain));

@@ -53,6 +53,7 @@ impl Finding {
             max_difference: self.difference.map(|difference| difference.0),
             mean_difference: self.difference.map(|difference| difference.1),
             signature: bytes::Bytes::new(),
+            chain_signature: bytes::Bytes::new(),
         }
     }
 }

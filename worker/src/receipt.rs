@@ -16,7 +16,7 @@ use std::{
 use waybill_mechanism::{amount, message::Receipt};
 use waybill_protocol::{
     WalletId, WorkerId,
-    audit::Verdict,
+    audit::{Chair, Verdict},
     frame::{Ack, LineState},
     signing,
 };
@@ -178,9 +178,12 @@ impl ReceiptBook {
         signing::sign(&self.key, &signing::hello_message(&self.domain, nonce))
     }
 
-    /// Signs what this worker found about another one's receipt.
-    pub fn sign_verdict(&self, verdict: &mut Verdict) {
+    /// Signs what this worker found about another one's receipt, also for its chair on chain where one is named.
+    pub fn sign_verdict(&self, verdict: &mut Verdict, chair: Option<&Chair>) {
         verdict.sign(&self.domain, &self.key);
+        if let Some(chair) = chair {
+            verdict.sign_chair(&self.domain, chair, &self.key);
+        }
     }
 
     /// Gives finished work the next place in its line and signs it.

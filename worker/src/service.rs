@@ -197,7 +197,7 @@ impl Worker {
             return Err(Fault::new(FaultCode::BadInput, "nobody audits himself"));
         }
         let mut verdict = finding.into_verdict(self.id().0, &receipt);
-        self.book.sign_verdict(&mut verdict);
+        self.book.sign_verdict(&mut verdict, job.chair.as_ref());
         Ok(verdict)
     }
 

@@ -334,5 +334,6 @@ fn audit_job(args: &RunArgs, charge: &Charge, receipt: &Receipt, material: Mater
         worker_signature: charge.worker_sig.to_vec().into(),
         evidence: record.map_or_else(Vec::new, |record| record.as_bytes().to_vec()).into(),
         rule: Some(rule),
+        chair: None,
     })
 }

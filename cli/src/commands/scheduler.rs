@@ -56,12 +56,12 @@ pub async fn run(args: SchedulerArgs, context: &Context) -> anyhow::Result<()> {
     running.watch_catalogue(catalogue.clone(), Duration::from_secs(args.refresh));
     let started = running.scheduler(args.listen, Some(args.gateway_listen), &catalogue, &store, key.clone()).await?;
     if !args.no_settlement {
-        running.settlement(&catalogue, &store, key.clone());
-    }
-    if let Some(file) = &args.pepper {
-        let pepper = services::read_pepper(file)?;
-        let gateway = WalletId(key.pubkey().to_bytes());
-        running.audits(&catalogue, &store, started.scheduler.clone(), gateway, pepper.material_key())?;
+        let outbox = running.settlement(&catalogue, &store, key.clone());
+        if let Some(file) = &args.pepper {
+            let key_of_material = services::read_pepper(file)?.material_key();
+            let gateway = WalletId(key.pubkey().to_bytes());
+            running.audits(&catalogue, &store, started.scheduler.clone(), outbox, gateway, key_of_material)?;
+        }
     }
     let ready = Ready {
         workers: format!("http://{}", started.address),

@@ -189,10 +189,10 @@ async fn start(
         .scheduler(local(if args.port == 0 { 0 } else { args.port + 1 }), None, &catalogue, &store, gateway_key.clone())
         .await
         .context("starting the scheduler")?;
-    running.settlement(&catalogue, &store, gateway_key.clone());
+    let outbox = running.settlement(&catalogue, &store, gateway_key.clone());
     let pepper = folder.pepper()?;
     let wallet = WalletId(gateway_key.pubkey().to_bytes());
-    running.audits(&catalogue, &store, scheduler.scheduler.clone(), wallet, pepper.material_key())?;
+    running.audits(&catalogue, &store, scheduler.scheduler.clone(), outbox, wallet, pepper.material_key())?;
     let gateway = running
         .gateway(local(args.port), gateway_key, pepper, &catalogue, &store, hub, scheduler.dispatch.clone(), true)
         .await

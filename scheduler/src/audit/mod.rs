@@ -2,6 +2,7 @@
 //! they say. Every step starts from the database, so it can be interrupted anywhere and run by several at once: draws are a
 //! function of seed and receipts, audits are leased, and a verifier's first verdict is the one that counts.
 
+mod chairs;
 mod draw;
 mod verifiers;
 
@@ -19,7 +20,7 @@ use std::{
     time::Duration,
 };
 use tokio_util::sync::CancellationToken;
-use waybill_chain::{Catalogue, Chain, ChainError};
+use waybill_chain::{Catalogue, Chain, ChainError, Outbox};
 use waybill_mechanism::message::Receipt;
 use waybill_protocol::{
     ArtifactId, WalletId, WorkerId,
@@ -82,6 +83,8 @@ pub struct Auditor {
     verifiers: Arc<dyn Verifiers>,
     /// By determinism class, as last read from the chain.
     classes: Mutex<HashMap<u16, DetRule>>,
+    /// Chairs on chain whose verdicts are in the outbox.
+    delivered: Mutex<HashSet<([u8; 32], u8)>>,
 }
 
 /// What one look at one audit led to.
@@ -98,17 +101,17 @@ pub enum Look {
 impl Auditor {
     /// `key` opens what the gateway sealed.
     pub fn new(config: AuditConfig, store: Store, key: MaterialKey, verifiers: Arc<dyn Verifiers>) -> Self {
-        Self { config, store, key, verifiers, classes: Mutex::default() }
+        Self { config, store, key, verifiers, classes: Mutex::default(), delivered: Mutex::default() }
     }
 
     /// Draws and audits until `shutdown`. An error is logged and the next look tries again.
-    pub async fn run(self, catalogue: Arc<Catalogue>, shutdown: CancellationToken) {
+    pub async fn run(self, catalogue: Arc<Catalogue>, outbox: Arc<Outbox>, shutdown: CancellationToken) {
         let mut looks = tokio::time::interval(self.config.interval);
         looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while shutdown.run_until_cancelled(looks.tick()).await.is_some() {
             let pass = async {
                 self.read_classes(catalogue.chain()).await?;
-                self.draw_posted(&catalogue).await?;
+                self.draw_posted(&catalogue, &outbox).await?;
                 while self.look(now_ms()).await? != Look::Idle {}
                 Ok::<_, SettleError>(())
             };
@@ -130,8 +133,8 @@ impl Auditor {
         lock(&self.classes).get(&det_class).map_or_else(|| default_rule(kind), |class| class_rule(class, kind))
     }
 
-    /// Records the draws of every batch whose seed is known.
-    async fn draw_posted(&self, catalogue: &Catalogue) -> Result<(), SettleError> {
+    /// Records the draws of every batch whose seed is known, and serves their audits on chain.
+    async fn draw_posted(&self, catalogue: &Catalogue, outbox: &Outbox) -> Result<(), SettleError> {
         for status in [BatchStatus::Posted, BatchStatus::Final] {
             for batch in self.store.batches(status, PASS).await? {
                 if batch.id.gateway != self.config.gateway {
@@ -144,6 +147,7 @@ impl Auditor {
                     .map_err(|e| ChainError::Layout { what: "batch", address, reason: e.to_string() })?;
                 if account.seed_slot > 0 {
                     self.draw(batch.id, &account.seed, account.draws, now_ms()).await?;
+                    self.serve_chain(&batch, &account, catalogue.chain(), outbox).await?;
                 }
             }
         }
@@ -261,6 +265,7 @@ impl Auditor {
             worker_signature: charge.worker_sig.to_vec().into(),
             evidence: record.map(|record| record.record).unwrap_or_default(),
             rule: Some(self.rule(receipt.det_class, &kind)),
+            chair: None,
         })
     }
 

@@ -53,6 +53,7 @@ async fn serve(kept: &Kept, job: Job, rule: Rule) -> AuditJob {
         worker_signature: closed.worker_signature.clone(),
         evidence: record.map(|record| record.record).unwrap_or_default(),
         rule: Some(rule),
+        chair: None,
     }
 }
 
@@ -95,6 +96,7 @@ fn claim(job: Job, claim: Claim, rule: Rule) -> AuditJob {
         worker_signature: signed.signature.to_vec().into(),
         evidence: claim.evidence.into(),
         rule: Some(rule),
+        chair: None,
     }
 }
 
