@@ -59,6 +59,8 @@ pub struct Stage {
     pub licence: String,
     pub size: u64,
     pub market: u32,
+    /// Vendors of ancestors share in what the model earns.
+    pub derived: bool,
     /// Snapshots of the last, the current and the next pricing epoch, those that are frozen.
     pub snapshots: Vec<SplitSnapshot>,
 }
@@ -226,6 +228,7 @@ impl Catalogue {
                         licence: artifact.map(|a| a.licence.clone()).unwrap_or_default(),
                         size: artifact.map_or(0, |a| a.size),
                         market: stage.market,
+                        derived: artifact.is_some_and(Artifact::is_derived),
                         snapshots: snapshots.by_ref().take(watched.len()).flatten().collect(),
                     }
                 })

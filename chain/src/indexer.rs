@@ -170,7 +170,8 @@ const EVENTS: &[(&[u8], &str)] = named! {
     coin: SupplyMinted, VaultSpent;
     market: StakeAdded, UnstakeBegun, UnstakeFinished;
     settlement: DepositSynced, ChannelSettled, ChannelClosed, GatewayToppedUp, BatchPosted, BatchFinalized, LineClaimed, BatchSwept,
-        EarningsWithdrawn, DisputeOpened, DisputeResolved, AuditAppealed, LineForfeited, VerifierPaid, BondSettled;
+        EarningsWithdrawn, DisputeOpened, DisputeResolved, AuditAppealed, LineForfeited, VerifierPaid, BondSettled,
+        RoyaltiesShared, BountyFunded, BountyPaid, BountyClosed;
 };
 
 /// Name of an event by its discriminator; unknown ones keep their discriminator, so that nothing is dropped.

@@ -113,6 +113,25 @@ pub enum Intent {
     BurnFees,
     /// Answer a dispute, or end one.
     Dispute(DisputeStep),
+    /// Freeze what the vendors of a derived model's lineage ask for a pricing epoch.
+    RollRoyalties {
+        artifact: [u8; 32],
+        pricing_epoch: u32,
+    },
+    /// Share what claims credited to a royalty table.
+    ShareRoyalties {
+        artifact: [u8; 32],
+        pricing_epoch: u32,
+    },
+    /// Pay a curator what a bounty adds to one line of this gateway.
+    ClaimBounty {
+        bounty: [u8; 32],
+        shard: u16,
+        #[serde(with = "hex::serde")]
+        line: Vec<u8>,
+        #[serde(with = "hex_list")]
+        proof: Vec<[u8; 40]>,
+    },
     /// Report the same rate again and fix it for the rate epoch.
     RollRate {
         rate: u64,
@@ -176,6 +195,9 @@ impl Intent {
             Self::Release { .. } => "release",
             Self::BurnFees => "burn_fees",
             Self::Dispute(_) => "dispute",
+            Self::RollRoyalties { .. } => "roll_royalties",
+            Self::ShareRoyalties { .. } => "share_royalties",
+            Self::ClaimBounty { .. } => "claim_bounty",
             Self::RollRate { .. } => "roll_rate",
             Self::Audit(step) => step.kind(),
         }
@@ -259,6 +281,19 @@ impl Intent {
             Self::Release { day } => vec![ix::coin::release(gateway, settlement::ID, *day)],
             Self::BurnFees => vec![ix::coin::burn_fees(gateway)],
             Self::Dispute(step) => step.instructions(chain, gateway).await?,
+            Self::RollRoyalties { artifact, pricing_epoch } => {
+                vec![ix::lineage::roll_royalties(chain, gateway, artifact, *pricing_epoch).await?]
+            }
+            Self::ShareRoyalties { artifact, pricing_epoch } => {
+                let address = market::seeds::find_royalties(artifact, *pricing_epoch).0;
+                let royalties = chain.expect("royalty table", &address, "nobody froze it").await?;
+                vec![ix::lineage::share_royalties(address, &royalties)]
+            }
+            Self::ClaimBounty { bounty, shard, line, proof } => {
+                let line = Line::from_bytes(line).map_err(|e| ChainError::Build(e.to_string()))?;
+                let bounty = Pubkey::new_from_array(*bounty);
+                vec![ix::bounty::claim_bounty(gateway, bounty, &gateway, *shard, &line, proof.clone())]
+            }
             Self::RollRate { rate, .. } => vec![ix::coin::submit_rate(gateway, *rate), ix::coin::roll_rate()],
             Self::Audit(step) => step.instructions(chain, gateway).await?,
         })

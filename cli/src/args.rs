@@ -65,6 +65,8 @@ pub enum Command {
     Market(commands::market::MarketArgs),
     /// Show and change the market's parameters
     Params(commands::params::ParamsArgs),
+    /// Add to the share of a curator that brings consumers
+    Bounty(commands::bounty::BountyArgs),
     /// Offer a worker's capacity
     Offer(commands::offer::OfferArgs),
     /// Promote a container: campaigns, bids for slots, what they spent

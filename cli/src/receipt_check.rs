@@ -4,7 +4,10 @@
 use anchor_lang::prelude::Pubkey;
 use serde::{Deserialize, Serialize};
 use waybill_chain::{
-    market::state::{Artifact, Container, Node, SplitSnapshot},
+    market::{
+        seeds::find_royalties,
+        state::{Artifact, Container, Node, Royalties, SplitSnapshot},
+    },
     routing::CLASSES,
     settlement::state::{Batch, BatchState},
 };
@@ -96,6 +99,8 @@ pub struct ChainFacts {
     pub artifact: Option<Artifact>,
     /// The snapshot of the receipt's pricing epoch.
     pub snapshot: Option<SplitSnapshot>,
+    /// The royalty table of that pricing epoch, where the model is derived.
+    pub royalties: Option<Royalties>,
     /// The worker's delegation.
     pub node: Option<Node>,
     /// The gateway of the channel that paid; none when the channel was closed since.
@@ -142,6 +147,20 @@ pub struct Part {
     pub aic: Option<u64>,
     /// Whose earnings it reaches; none for what is burned or divided as protocol fee.
     pub payee: Option<String>,
+    /// How the vendors of a derived model's lineage share it, root first; empty for any other part.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub shares: Vec<Share>,
+}
+
+/// What one vendor of a lineage gets of the vendor's part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Share {
+    /// Of the vendor's part.
+    pub bps: u16,
+    pub nc: u64,
+    /// AIC base units, as of [`Part::aic`].
+    pub aic: Option<u64>,
+    pub payee: String,
 }
 
 /// The checks in their order and, when the snapshot holds, the six parts.
@@ -331,14 +350,24 @@ impl Case<'_> {
         hold(snapshot.artifact == self.receipt.artifact, || "it was frozen for another model".into())?;
         hold(artifact.hash == snapshot.artifact, || "its artifact is another one".into())?;
         let payees = &snapshot.payees;
-        hold(payees.vendor == artifact.vendor, || {
-            format!("it pays {} instead of the vendor {}", payees.vendor, artifact.vendor)
-        })?;
+        let vendor = if snapshot.derived { self.royalties(artifact, pricing)? } else { artifact.vendor };
+        hold(payees.vendor == vendor, || format!("it pays {} instead of the vendor {vendor}", payees.vendor))?;
         hold(payees.oem == artifact.oem, || format!("it pays {} instead of the OEM {}", payees.oem, artifact.oem))?;
         hold(payees.weaver == container.creator, || {
             format!("it pays {} instead of the weaver {}", payees.weaver, container.creator)
         })?;
         Ok(format!("pricing epoch {pricing}, {} nc per 1,000 units", snapshot.price_nc))
+    }
+
+    /// The address that earns for the vendors of a derived model's lineage, once its table is the right one.
+    fn royalties(&self, artifact: &Artifact, pricing: u32) -> Result<Pubkey, String> {
+        let table =
+            self.facts.royalties.as_ref().ok_or("the royalty table of the derived model is not on this chain")?;
+        let is_it = table.artifact == artifact.hash && table.pricing_epoch == pricing;
+        hold(is_it, || "its royalty table is that of another model or pricing epoch".into())?;
+        let own = table.rows().last().map(|row| row.owner);
+        hold(own == Some(artifact.vendor), || "its royalty table leaves out the model's own vendor".into())?;
+        Ok(find_royalties(&artifact.hash, pricing).0)
     }
 
     fn price(&self) -> Finding {
@@ -449,9 +478,30 @@ impl Case<'_> {
             ("protocol", None),
         ];
         let each = roles.into_iter().enumerate();
-        each.map(|(i, (role, payee))| Part { role, bps: snapshot.bps[i], nc: nc[i], aic: aic.map(|aic| aic[i]), payee })
-            .collect()
+        let mut parts: Vec<Part> = each
+            .map(|(i, (role, payee))| {
+                let aic = aic.map(|aic| aic[i]);
+                Part { role, bps: snapshot.bps[i], nc: nc[i], aic, payee, shares: vec![] }
+            })
+            .collect();
+        if let (true, Some(table), [vendor, ..]) = (snapshot.derived, &self.facts.royalties, parts.as_mut_slice()) {
+            vendor.shares = shares(table, vendor.nc, vendor.aic);
+        }
+        parts
     }
+}
+
+/// How a table's rows share the vendor's part; they sum to it. None when the table cannot divide it.
+fn shares(table: &Royalties, nc: u64, aic: Option<u64>) -> Vec<Share> {
+    let (Ok(nc), aic) = (table.split(nc), aic.and_then(|aic| table.split(aic).ok())) else { return vec![] };
+    let rows = table.rows().iter().enumerate();
+    rows.map(|(i, row)| Share {
+        bps: nc.bps[i],
+        nc: nc.parts[i],
+        aic: aic.as_ref().map(|aic| aic.parts[i]),
+        payee: row.owner.to_string(),
+    })
+    .collect()
 }
 
 #[cfg(test)]
@@ -460,7 +510,10 @@ mod tests {
     use super::*;
     use solana_keypair::Keypair;
     use solana_signer::Signer;
-    use waybill_chain::market::state::{ContainerState, Payees, Stage, StageKind};
+    use waybill_chain::market::{
+        constants::MAX_ANCESTORS,
+        state::{Ancestor, ContainerState, Licence, Payees, RoyaltyRow, Stage, StageKind},
+    };
     use waybill_mechanism::merkle::Tree;
 
     const DOMAIN: [u8; 8] = [7; 8];
@@ -618,7 +671,9 @@ mod tests {
                 seq: 0,
                 rent_payer: key(0),
                 retired_at: 0,
-                _reserved: [0; 120],
+                next_beta_bps: 0,
+                beta_epoch: 0,
+                _reserved: [0; 114],
                 name: "tiny".into(),
                 stages: vec![Stage { artifact: ARTIFACT, kind: StageKind::Chat, market: 1, weight_bps: 10_000 }],
             }),
@@ -632,8 +687,11 @@ mod tests {
                 registered_at: 0,
                 seq: 0,
                 rent_payer: key(0),
-                _royalties: [0; 384],
-                _reserved: [0; 64],
+                ancestors: [Ancestor::default(); MAX_ANCESTORS],
+                n_ancestors: 0,
+                derivation: Licence::default(),
+                has_derivatives: false,
+                _reserved: [0; 101],
                 name: "tiny".into(),
                 licence: "MIT".into(),
             }),
@@ -649,8 +707,10 @@ mod tests {
                 bps: BPS,
                 payees: Payees { vendor: key(21), oem: key(22), weaver: key(23) },
                 rent_payer: key(0),
-                _reserved: [0; 64],
+                derived: false,
+                _reserved: [0; 63],
             }),
+            royalties: None,
             node: Some(Node {
                 version: 1,
                 bump: 0,
@@ -855,6 +915,58 @@ mod tests {
         bundle.gateway_signature = signing::sign(&gateway, &bytes).to_vec();
         let failed = failures(&bundle, &facts);
         assert!(failed.contains(&name::PRICE) && !failed.contains(&name::WORKER_SIGNATURE), "{failed:?}");
+    }
+
+    /// The model of [`world`] as a derivative of key 31's and key 32's.
+    fn derived() -> World {
+        let mut world = world();
+        let mut table = Royalties {
+            version: 1,
+            bump: 0,
+            artifact: ARTIFACT,
+            pricing_epoch: amount::pricing_epoch(EPOCH),
+            total_nc: 0,
+            len: 0,
+            rows: [RoyaltyRow::default(); MAX_ANCESTORS + 1],
+            rent_payer: key(0),
+            _reserved: [0; 32],
+        };
+        for (owner, ask_nc) in [(key(31), 1_500), (key(32), 700), (key(21), 400)] {
+            table.push(RoyaltyRow { owner, ask_nc }).unwrap();
+        }
+        world.facts.royalties = Some(table);
+        let snapshot = world.facts.snapshot.as_mut().unwrap();
+        snapshot.derived = true;
+        snapshot.payees.vendor = find_royalties(&ARTIFACT, snapshot.pricing_epoch).0;
+        world
+    }
+
+    #[test]
+    fn a_derived_models_vendors_share_the_vendors_part() {
+        let World { bundle, facts, .. } = derived();
+        let report = check(&bundle, &facts);
+        assert_eq!((report.outcome, failed(&report)), (Outcome::Verified, vec![]));
+        let vendor = &report.parts[0];
+        let payees: Vec<_> = vendor.shares.iter().map(|share| (share.bps, share.payee.clone())).collect();
+        assert_eq!(payees, [(5_769, key(31).to_string()), (2_692, key(32).to_string()), (1_539, key(21).to_string())]);
+        assert_eq!(vendor.shares.iter().map(|share| share.nc).sum::<u64>(), vendor.nc);
+        assert_eq!(vendor.shares.iter().map(|share| share.aic).sum::<Option<u64>>(), vendor.aic);
+    }
+
+    #[test]
+    fn a_derived_model_without_its_royalty_table_fails_the_snapshot() {
+        let changes: [fn(&mut ChainFacts); 5] = [
+            |f| f.royalties = None,
+            |f| f.royalties.as_mut().unwrap().artifact[0] ^= 1,
+            |f| f.royalties.as_mut().unwrap().pricing_epoch += 1,
+            |f| f.royalties.as_mut().unwrap().len -= 1,
+            |f| f.snapshot.as_mut().unwrap().payees.vendor = key(21),
+        ];
+        for change in changes {
+            let World { bundle, mut facts, .. } = derived();
+            change(&mut facts);
+            assert_eq!(failures(&bundle, &facts), [name::SNAPSHOT]);
+        }
     }
 
     #[test]

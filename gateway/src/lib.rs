@@ -8,6 +8,7 @@
 
 mod account;
 mod api;
+mod attribution;
 mod auth;
 mod body;
 mod catalogue;
@@ -39,6 +40,7 @@ pub use config::{GatewayConfig, Limits, Times};
 pub use keys::{Pepper, SecretKey};
 pub use market::Market;
 
+use attribution::Attribution;
 use auth::KeyCache;
 use credit::Credit;
 use keeper::{Keeper, Shelf};
@@ -103,6 +105,7 @@ impl Gateway {
         let tasks = TaskTracker::new();
         let credit = Credit::new(wallet, market.clone(), store.clone(), ledger.clone(), hub, tasks.clone());
         let keys = KeyCache::new(config.times.key_cache, config.limits.cached_keys, config.limits.requests_per_key);
+        let attribution = Attribution::new(wallet, store.clone());
         let notary = Notary::new(store.clone(), config.key.clone(), wallet);
         let (keeper, shelf) = Keeper::new(&config.pepper, store.clone());
         let resyncs = Resyncs::new(dispatch.clone(), tasks.clone());
@@ -116,6 +119,7 @@ impl Gateway {
             dispatch,
             credit,
             keys,
+            attribution,
             notary,
             keeper,
             resyncs,

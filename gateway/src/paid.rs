@@ -1,11 +1,12 @@
 //! The paid path of every model call: reserve → order → dispatch → events → receipt → charge → acknowledge. Nothing here
 //! knows HTTP. Whatever ends a call early drops its events (which cancels the work) and its reservation (which charges nothing).
 
+use crate::attribution::Asked;
 use crate::auth::Caller;
 use crate::check::{self, Breach, Expected};
 use crate::credit::{CreditError, Reservation};
 use crate::error::{ApiError, Kind};
-use crate::market::{Model, Placement, Quote};
+use crate::market::{ChannelView, Model, Placement, Quote};
 use crate::pieces::Output;
 use crate::routes::Class;
 use crate::state::App;
@@ -71,6 +72,7 @@ pub struct Running {
     api_key: String,
     events: EventStream,
     reservation: Reservation,
+    payer: Option<Payer>,
     expected: Expected,
     order: Order,
     order_signature: [u8; 64],
@@ -79,6 +81,19 @@ pub struct Running {
     last_event: Instant,
     /// Time the gateway itself took before the job left.
     before: Duration,
+}
+
+/// The consumer behind a channel and the curator that its grant names.
+#[derive(Debug, Clone, Copy)]
+struct Payer {
+    consumer: WalletId,
+    named: WalletId,
+}
+
+impl Payer {
+    fn of(view: &ChannelView) -> Self {
+        Self { consumer: view.consumer, named: view.grant.map_or(WalletId::NONE, |grant| grant.referrer) }
+    }
 }
 
 /// A call that is charged.
@@ -127,11 +142,18 @@ pub async fn open(app: &Arc<App>, caller: &Caller, call: Call) -> Result<Running
     let units = call.max_units_in.saturating_add(call.max_units_out.into());
     let max_price_nc = amount::price_nc(units, quote.per_1k).ok_or_else(|| ApiError::internal("a price beyond u64"))?;
     let channel = caller.key.channel;
-    let referrer =
-        app.market.channel(&channel).and_then(|view| view.grant).map_or(WalletId::NONE, |grant| grant.referrer);
     let reservation = app.credit.reserve(channel, &caller.key.budget, max_price_nc).await.map_err(refused_credit)?;
 
     let network = app.market.network();
+    let payer = app.market.channel(&channel).map(|view| Payer::of(&view));
+    let referrer = match payer {
+        Some(Payer { consumer, named }) => {
+            let (nonce, container, now_ms) = (reservation.nonce(), dearest.container, app.market.now_ms());
+            let asked = Asked { channel, nonce, consumer, container, named, now_ms, epoch_s: network.epoch_s };
+            app.attribution.curator(&asked).await.map_err(ApiError::unavailable)?
+        }
+        None => WalletId::NONE,
+    };
     let input_hash = call.input.hash();
     let slot = call.placement.map(|placement| placement.auction.0);
     let ordered_of = call.class.as_ref().map_or(dearest.container.0, |class| class.id);
@@ -214,6 +236,7 @@ pub async fn open(app: &Arc<App>, caller: &Caller, call: Call) -> Result<Running
         api_key: caller.key.public_id.clone(),
         events,
         reservation,
+        payer,
         expected,
         order,
         order_signature,
@@ -437,6 +460,12 @@ impl Running {
         }
         let request = self.request_id.clone();
         self.reservation.settle(receipt.price_nc, charged.charged_nc);
+        if let Some(Payer { consumer, named }) = self.payer
+            && let Err(error) = app.attribution.paid(consumer, named, now_ms).await
+        {
+            // The consumer's next paid request tries again.
+            tracing::warn!(%error, "who brought a consumer was not recorded");
+        }
         let ack = Ack {
             worker: receipt.worker.to_vec().into(),
             receipt_hash: receipt.hash().to_vec().into(),

@@ -1,5 +1,6 @@
 //! What all requests of one gateway share.
 
+use crate::attribution::Attribution;
 use crate::auth::KeyCache;
 use crate::config::GatewayConfig;
 use crate::credit::Credit;
@@ -28,6 +29,7 @@ pub(crate) struct App {
     pub dispatch: Arc<dyn Dispatch>,
     pub credit: Arc<Credit>,
     pub keys: KeyCache,
+    pub attribution: Attribution,
     pub notary: Notary,
     pub keeper: Keeper,
     pub resyncs: Arc<Resyncs>,

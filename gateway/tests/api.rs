@@ -16,7 +16,8 @@ use waybill_mechanism::message::{ChargeNote, Order, Receipt, ctx_hash, flags};
 use waybill_mechanism::routing::{PARTS, class_id, pick};
 use waybill_protocol::audit::Material;
 use waybill_protocol::frame::{Fault, FaultCode};
-use waybill_protocol::{DispatchError, SignedReceipt, signing};
+use waybill_protocol::{ContainerId, DispatchError, SignedReceipt, WalletId, signing};
+use waybill_store::Referral;
 
 fn hello() -> Value {
     json!({"model": CHAT, "messages": [{"role": "user", "content": "hello there"}]})
@@ -89,6 +90,51 @@ async fn a_chat_is_answered_charged_and_proved() {
     assert_eq!(acks.len(), 1);
     assert_eq!(acks[0].receipt_hash[..], signed.receipt.hash());
     assert_eq!(acks[0].gateway_signature[..], gateway_signature);
+    h.stop().await;
+}
+
+/// The curator that an answer's receipt pays, or none.
+async fn referrer_of_a_chat(h: &Harness) -> Option<String> {
+    let response = h.post("/v1/chat/completions", &hello()).await;
+    assert_eq!(response.status(), 200);
+    let id = response.headers()["x-waybill-receipt"].to_str().unwrap().to_owned();
+    let bundle: Value = h.get(&format!("/v1/receipts/{id}")).await.json().await.unwrap();
+    bundle["referrer"].as_str().map(str::to_owned)
+}
+
+#[tokio::test]
+async fn the_first_paid_request_binds_a_consumer_to_its_curator() {
+    let h = Harness::start().await;
+    let (first, second) = (WalletId([3; 32]), WalletId([4; 32]));
+    h.market.set_referrer(first);
+    assert_eq!(referrer_of_a_chat(&h).await, Some(first.to_string()));
+    // Another grant names another curator: it gets nothing, and the first one nothing that the grant does not say.
+    h.market.set_referrer(second);
+    assert_eq!(referrer_of_a_chat(&h).await, None);
+    h.market.set_referrer(first);
+    assert_eq!(referrer_of_a_chat(&h).await, Some(first.to_string()));
+    h.market.set_referrer(WalletId::NONE);
+    assert_eq!(referrer_of_a_chat(&h).await, None);
+    h.stop().await;
+}
+
+#[tokio::test]
+async fn a_curator_of_long_ago_gets_half_of_the_requests() {
+    let h = Harness::start().await;
+    let curator = WalletId([3; 32]);
+    let view = h.market.channels.lock().unwrap()[&CHANNEL].clone();
+    let long_ago = Referral { curator, bound_ms: support::now_ms() - 31 * 86_400_000 };
+    h.store.bind_consumer(view.gateway, view.consumer, long_ago).await.unwrap();
+    h.market.set_referrer(curator);
+    let mut carried = 0;
+    for _ in 0..40 {
+        carried += u32::from(referrer_of_a_chat(&h).await == Some(curator.to_string()));
+    }
+    assert!((8..=32).contains(&carried), "{carried} of 40");
+    // What the ledger holds is what the cap is reckoned by.
+    let shares = h.store.curator_shares(view.gateway, ContainerId([0x10; 32]), 0).await.unwrap();
+    assert_eq!(shares.values().sum::<u64>(), h.charged_nc().await);
+    assert!(shares[&curator] > 0 && shares[&WalletId::NONE] > 0);
     h.stop().await;
 }
 

@@ -14,6 +14,7 @@ mod material;
 mod notes;
 mod outbox;
 mod receipts;
+mod referrals;
 mod sql;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -31,3 +32,4 @@ pub use material::{MaterialKey, SealedMaterial};
 pub use notes::SignedNote;
 pub use outbox::{NewOutbox, OutboxRow, OutboxStatus, Transition};
 pub use receipts::{LineState, OpenEpoch, ReceiptBundle};
+pub use referrals::Referral;

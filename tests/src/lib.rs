@@ -8,14 +8,18 @@
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, clippy::result_large_err)]
 
 pub mod compute;
+mod family;
 pub mod ix;
+pub mod ix_bounty;
 pub mod ix_coin;
+pub mod ix_lineage;
 pub mod ix_promo;
 pub mod ix_stake;
 mod network;
 mod sent;
 mod world;
 
+pub use family::Family;
 pub use network::{Network, REGION};
 pub use sent::{Refused, Sent, assert_refused};
 pub use world::{AIC, START, World, event_authority, key, program_dir};

@@ -9,7 +9,7 @@ use market::{
     instructions::{
         AddStakeArgs, BeginUnstakeArgs, CreateContainerArgs, CreateMarketArgs, InitConfigArgs, PostAskArgs,
         PostOfferArgs, RegisterArtifactArgs, RegisterNodeArgs, RegisterPartyArgs, RenewNodeArgs, RetireContainerArgs,
-        RollContainerArgs,
+        RollContainerArgs, SetBetaArgs,
     },
     seeds,
     state::{Artifact, Container, MarketParams, Role},
@@ -175,6 +175,12 @@ pub fn retire_container(creator: Pubkey, container: &[u8; 32], revision: u16) ->
     build(ID, &accounts, &instruction::RetireContainer { args: RetireContainerArgs { expected_revision: revision } })
 }
 
+/// Moves the share of a container's curators by at most 100 bps. Signed by the weaver.
+pub fn set_beta(creator: Pubkey, container: &[u8; 32], beta_bps: u16) -> Instruction {
+    let accounts = accounts::SetBeta { creator, config: config(), container: seeds::find_container(container).0 };
+    build(ID, &accounts, &instruction::SetBeta { args: SetBetaArgs { beta_bps } })
+}
+
 /// Posts or changes an ask. The subject is an artifact's hash (vendor, OEM) or a container's id (weaver).
 pub fn post_ask(payer: Pubkey, owner: Pubkey, role: Role, subject: [u8; 32], want_nc: u64) -> Instruction {
     let (artifact, container) = match role {
@@ -251,6 +257,10 @@ pub async fn roll_container(
     };
     let mut instruction =
         build(ID, &accounts, &instruction::RollContainer { args: RollContainerArgs { stage, pricing_epoch } });
+    // A derived model is priced by its royalty table, which is frozen before.
+    if artifact.is_derived() {
+        instruction.accounts.push(meta(seeds::find_royalties(&artifact.hash, pricing_epoch).0, false, false));
+    }
     // The weaver's ask is pro-rated by base costs, so the markets of the other stages are read too.
     let others = account.stages.iter().filter(|other| other.market != stage_account.market);
     instruction.accounts.extend(others.map(|other| meta(seeds::find_market(other.market).0, false, false)));

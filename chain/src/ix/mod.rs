@@ -3,8 +3,10 @@
 
 pub mod audits;
 pub mod books;
+pub mod bounty;
 pub mod coin;
 pub mod dispute;
+pub mod lineage;
 pub mod market;
 pub mod promo;
 pub mod settlement;

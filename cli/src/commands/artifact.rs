@@ -1,6 +1,7 @@
 //! `waybill artifact`: registers a model file by its hash, so that whoever made it is paid when it runs.
 
 use crate::{
+    commands::lineage,
     context::{Context, read_keypair},
     input, output,
 };
@@ -31,7 +32,7 @@ const CHUNK: usize = 1 << 20;
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  waybill artifact register model.onnx --name smollm2-135m-instruct --licence Apache-2.0\n  waybill artifact register model.onnx --name smollm2-135m-instruct --licence Apache-2.0 --oem oem.json\n  waybill artifact list"
+    after_help = "Examples:\n  waybill artifact register model.onnx --name smollm2-135m-instruct --licence Apache-2.0\n  waybill artifact register model.onnx --name smollm2-135m-instruct --licence Apache-2.0 --oem oem.json\n  waybill artifact list\n  waybill artifact licence 5ab1…e0 --ceiling 1500        others may derive from it\n  waybill artifact link 77c0…1f 5ab1…e0                  77c0…1f derives from 5ab1…e0\n  waybill artifact lineage 77c0…1f"
 )]
 pub struct ArtifactArgs {
     #[command(subcommand)]
@@ -62,6 +63,45 @@ enum ArtifactCommand {
         #[arg(value_parser = input::hash)]
         hash: [u8; 32],
     },
+    /// Say on what terms others may derive from a model of this wallet
+    Licence {
+        /// SHA-256 of the model file
+        #[arg(value_parser = input::hash)]
+        hash: [u8; 32],
+        /// The most this wallet's ask counts in derivatives that link from now on, nano-credits per 1,000 billable units
+        #[arg(long, value_name = "NC", required_unless_present = "closed")]
+        ceiling: Option<u64>,
+        /// Allow no new derivatives; those that exist keep their terms
+        #[arg(long, conflicts_with = "ceiling")]
+        closed: bool,
+    },
+    /// Declare a model of this wallet a derivative of another, for good
+    Link {
+        /// SHA-256 of the derivative
+        #[arg(value_parser = input::hash)]
+        derivative: [u8; 32],
+        /// SHA-256 of the model it derives from
+        #[arg(value_parser = input::hash)]
+        parent: [u8; 32],
+        /// Refuse a higher ceiling than this; without it, than the one that stands now
+        #[arg(long, value_name = "NC")]
+        max_ceiling: Option<u64>,
+    },
+    /// Show which vendors share in what a model earns, and in what proportion
+    Lineage {
+        /// SHA-256 of the model file
+        #[arg(value_parser = input::hash)]
+        hash: [u8; 32],
+    },
+    /// Share out what a derived model earned; the scheduler does the same
+    Share {
+        /// SHA-256 of the model file
+        #[arg(value_parser = input::hash)]
+        hash: [u8; 32],
+        /// Of this pricing epoch instead of the present one
+        #[arg(long)]
+        pricing_epoch: Option<u32>,
+    },
 }
 
 #[derive(Serialize)]
@@ -86,6 +126,12 @@ pub async fn run(args: ArtifactArgs, context: &Context) -> anyhow::Result<()> {
     match args.command {
         ArtifactCommand::Register { file, name, licence, oem } => register(file, name, licence, oem, context).await,
         ArtifactCommand::List => list(context).await,
+        ArtifactCommand::Licence { hash, ceiling, closed: _ } => lineage::licence(hash, ceiling, context).await,
+        ArtifactCommand::Link { derivative, parent, max_ceiling } => {
+            lineage::link(derivative, parent, max_ceiling, context).await
+        }
+        ArtifactCommand::Lineage { hash } => lineage::show(hash, context).await,
+        ArtifactCommand::Share { hash, pricing_epoch } => lineage::share(hash, pricing_epoch, context).await,
         ArtifactCommand::Show { hash } => {
             let address = market::seeds::find_artifact(&hash).0;
             let artifact: Artifact =

@@ -12,7 +12,7 @@ use waybill_chain::{
     ix,
     market::{
         self,
-        constants::{MAX_NAME, MAX_STAGES},
+        constants::{BETA_STEP_BPS, MAX_NAME, MAX_STAGES},
         instructions::CreateContainerArgs,
         state::{Ask, Container, ContainerState, Role, SplitSnapshot, Stage, StageKind},
     },
@@ -23,7 +23,7 @@ const SHARES: [&str; 6] = ["vendor", "oem", "provider", "curator", "weaver", "pr
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  waybill container publish container.toml\n  waybill container list\n  waybill container show smollm2-135m-instruct\n\nA container.toml:\n  name = \"smollm2-135m-instruct\"   # the model id that consumers use\n  beta_bps = 500                   # share of the curator, basis points\n  ceiling_nc = 0                   # most a stage may cost per 1,000 units; 0 promises nothing\n  version = 1                      # raise it to publish the same workflow again\n  uri = \"https://…\"                # optional: where this manifest lies\n  terms = \"terms.txt\"              # optional: file of the terms of use\n\n  [[stage]]\n  artifact = \"model.onnx\"          # the model file, or its SHA-256\n  kind = \"chat\"                    # chat, embed, rank, tensor, vad, stt, tts, ocr\n  market = 1\n  weight_bps = 10000               # 10,000 = the market's base price"
+    after_help = "Examples:\n  waybill container publish container.toml\n  waybill container list\n  waybill container show smollm2-135m-instruct\n  waybill container set-beta smollm2-135m-instruct 600\n\nA container.toml:\n  name = \"smollm2-135m-instruct\"   # the model id that consumers use\n  beta_bps = 500                   # share of the curator, basis points\n  ceiling_nc = 0                   # most a stage may cost per 1,000 units; 0 promises nothing\n  version = 1                      # raise it to publish the same workflow again\n  uri = \"https://…\"                # optional: where this manifest lies\n  terms = \"terms.txt\"              # optional: file of the terms of use\n\n  [[stage]]\n  artifact = \"model.onnx\"          # the model file, or its SHA-256\n  kind = \"chat\"                    # chat, embed, rank, tensor, vad, stt, tts, ocr\n  market = 1\n  weight_bps = 10000               # 10,000 = the market's base price"
 )]
 pub struct ContainerArgs {
     #[command(subcommand)]
@@ -43,6 +43,13 @@ enum ContainerCommand {
     Show {
         /// Name or id
         container: String,
+    },
+    /// Move the share of a container's curators, by at most 100 basis points per pricing epoch
+    SetBeta {
+        /// Name or id
+        container: String,
+        /// Basis points of the price
+        beta_bps: u16,
     },
     /// End a container for good: it gets no new prices, and so no work after the last one
     Retire {
@@ -117,10 +124,23 @@ struct ContainerLine {
     name: String,
     state: &'static str,
     weaver: String,
+    /// Share of the curator in this pricing epoch.
     beta_bps: u16,
+    /// What it becomes, from a pricing epoch on.
+    next_beta_bps: Option<u16>,
+    next_beta_from: Option<u32>,
     ceiling_nc: u64,
     pricing_epoch: u32,
     stages: Vec<StageLine>,
+}
+
+impl ContainerLine {
+    fn next_beta(&self) -> String {
+        match (self.next_beta_bps, self.next_beta_from) {
+            (Some(bps), Some(from)) => format!(", {bps} bps from pricing epoch {from} on"),
+            _ => String::new(),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -149,6 +169,7 @@ pub async fn run(args: ContainerArgs, context: &Context) -> anyhow::Result<()> {
         ContainerCommand::Publish { manifest } => publish(&manifest, context).await,
         ContainerCommand::List => list(context).await,
         ContainerCommand::Show { container } => show(&container, context).await,
+        ContainerCommand::SetBeta { container, beta_bps } => set_beta(&container, beta_bps, context).await,
         ContainerCommand::Retire { container } => retire(&container, context).await,
     }
 }
@@ -310,10 +331,12 @@ async fn describe(containers: Vec<Container>, context: &Context) -> anyhow::Resu
             .collect();
         lines.push(ContainerLine {
             id: hex::encode(container.id),
-            name: container.name,
+            name: container.name.clone(),
             state: if container.state == ContainerState::Active { "active" } else { "retired" },
             weaver: container.creator.to_string(),
-            beta_bps: container.beta_bps,
+            beta_bps: container.beta_at(pricing),
+            next_beta_bps: (container.beta_epoch > pricing).then_some(container.next_beta_bps),
+            next_beta_from: (container.beta_epoch > pricing).then_some(container.beta_epoch),
             ceiling_nc: container.ceiling_nc,
             pricing_epoch: pricing,
             stages,
@@ -352,8 +375,14 @@ async fn show(wanted: &str, context: &Context) -> anyhow::Result<()> {
     let line = lines.first().context("the container could not be read")?;
     output::print(context.json, line, |line| {
         let head = format!(
-            "{} ({})\nid      {}\nweaver  {}\npricing epoch {}",
-            line.name, line.state, line.id, line.weaver, line.pricing_epoch
+            "{} ({})\nid      {}\nweaver  {}\ncurator {} bps{}\npricing epoch {}",
+            line.name,
+            line.state,
+            line.id,
+            line.weaver,
+            line.beta_bps,
+            line.next_beta(),
+            line.pricing_epoch
         );
         let asks = line.stages.iter().flat_map(|stage| {
             stage.asks.iter().map(|ask| {
@@ -363,6 +392,28 @@ async fn show(wanted: &str, context: &Context) -> anyhow::Result<()> {
         let asks = output::table(&["stage", "artifact", "ask of", "nc/1,000"], asks);
         format!("{head}\n{}\n{asks}", stage_table(std::slice::from_ref(line)))
     })
+}
+
+/// Moves the curator's share; what stands or is on its way already is not sent again.
+async fn set_beta(wanted: &str, beta_bps: u16, context: &Context) -> anyhow::Result<()> {
+    let weaver = context.wallet()?;
+    let container = lookup::container(&context.chain, wanted).await?;
+    if container.creator != weaver.pubkey() {
+        bail!("{} belongs to the weaver {}, this wallet is {}", container.name, container.creator, weaver.pubkey());
+    }
+    let now = lookup::pricing_epoch(&context.chain).await?;
+    let stands = container.beta_at(container.beta_epoch.max(now));
+    if stands != beta_bps {
+        let current = container.beta_at(now);
+        if beta_bps.abs_diff(current) > BETA_STEP_BPS {
+            bail!(
+                "the share is {current} basis points and moves at most {BETA_STEP_BPS} per pricing epoch: go there in steps"
+            );
+        }
+        let set = ix::market::set_beta(weaver.pubkey(), &container.id, beta_bps);
+        context.chain.send(&weaver, &[], &[set]).await?;
+    }
+    show(&hex::encode(container.id), context).await
 }
 
 async fn retire(wanted: &str, context: &Context) -> anyhow::Result<()> {

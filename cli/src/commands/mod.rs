@@ -4,6 +4,7 @@ pub mod artifact;
 pub mod ask;
 mod ask_history;
 pub mod audit;
+pub mod bounty;
 pub mod channel;
 pub mod coin;
 pub mod container;
@@ -12,6 +13,7 @@ pub mod earnings;
 pub mod gateway;
 pub mod genesis;
 pub mod key;
+pub mod lineage;
 pub mod localnet;
 pub mod market;
 mod market_history;
@@ -47,6 +49,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         Command::Container(args) => container::run(args, &context).await,
         Command::Ask(args) => ask::run(args, &context).await,
         Command::Market(args) => market::run(args, &context).await,
+        Command::Bounty(args) => bounty::run(args, &context).await,
         Command::Offer(args) => offer::run(args, &context).await,
         Command::Params(args) => params::run(args, &context).await,
         Command::Promote(args) => promote::run(args, &context).await,

@@ -13,7 +13,7 @@ use serde_json::Value;
 use std::{fmt, path::PathBuf, time::Duration};
 use waybill_chain::{
     Chain, market,
-    market::state::{Party, Role},
+    market::state::{Artifact, Party, Role},
     settlement::{self, state::Channel},
 };
 use waybill_mechanism::{amount, message::Receipt};
@@ -170,10 +170,11 @@ async fn read_facts(chain: &Chain, bundle: &Bundle) -> anyhow::Result<ChainFacts
     let Ok(receipt) = Receipt::from_bytes(&bundle.receipt) else { return Ok(ChainFacts::default()) };
     let container: Option<market::state::Container> =
         chain.account(&market::seeds::find_container(&bundle.container.0).0).await?;
-    let artifact = match container.as_ref().and_then(|container| container.stages.get(usize::from(bundle.stage))) {
-        Some(stage) => chain.account(&market::seeds::find_artifact(&stage.artifact).0).await?,
-        None => None,
-    };
+    let artifact: Option<Artifact> =
+        match container.as_ref().and_then(|container| container.stages.get(usize::from(bundle.stage))) {
+            Some(stage) => chain.account(&market::seeds::find_artifact(&stage.artifact).0).await?,
+            None => None,
+        };
     let pricing = amount::pricing_epoch(receipt.epoch);
     let channel: Option<Channel> = chain.account(&Pubkey::new_from_array(bundle.channel.0)).await?;
     let batch = match &bundle.batch {
@@ -189,9 +190,16 @@ async fn read_facts(chain: &Chain, bundle: &Bundle) -> anyhow::Result<ChainFacts
         }
         None => None,
     };
+    let royalties = match &artifact {
+        Some(artifact) if artifact.is_derived() => {
+            chain.account(&market::seeds::find_royalties(&artifact.hash, pricing).0).await?
+        }
+        _ => None,
+    };
     Ok(ChainFacts {
         domain: lookup::settle_config(chain).await?.domain,
         artifact,
+        royalties,
         snapshot: chain.account(&market::seeds::find_snapshot(&bundle.container.0, bundle.stage, pricing).0).await?,
         node: chain.account(&market::seeds::find_node(&Pubkey::new_from_array(receipt.worker)).0).await?,
         channel_gateway: channel.map(|channel| channel.gateway),
@@ -234,14 +242,22 @@ fn parts_table(report: &Report) -> String {
     let mut rows: Vec<Vec<String>> = report
         .parts
         .iter()
-        .map(|part| {
-            vec![
+        .flat_map(|part| {
+            let whole = vec![
                 part.role.to_owned(),
                 part.bps.to_string(),
                 part.nc.to_string(),
                 final_aic(part.aic),
                 part.payee.clone().unwrap_or_default(),
-            ]
+            ];
+            // Shares are parts of the part above them and no further amounts.
+            let last = part.shares.len().saturating_sub(1);
+            let shares = part.shares.iter().enumerate().map(move |(i, share)| {
+                let who = if i == last { "  own vendor" } else { "  ancestor" };
+                let of_vendor = format!("({})", share.bps);
+                vec![who.to_owned(), of_vendor, format!("({})", share.nc), final_aic(share.aic), share.payee.clone()]
+            });
+            std::iter::once(whole).chain(shares)
         })
         .collect();
     let bps: u32 = report.parts.iter().map(|part| u32::from(part.bps)).sum();

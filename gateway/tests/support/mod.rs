@@ -72,6 +72,13 @@ impl FakeMarket {
         }
     }
 
+    /// The curator that every grant names from now on.
+    pub fn set_referrer(&self, referrer: WalletId) {
+        for view in self.channels.lock().unwrap().values_mut() {
+            view.grant.as_mut().unwrap().referrer = referrer;
+        }
+    }
+
     pub fn set_grant(&self, limit_nc: u64) {
         for view in self.channels.lock().unwrap().values_mut() {
             view.grant.as_mut().unwrap().limit_nc = limit_nc;

@@ -1,5 +1,7 @@
 //! Compiled-in facts and bounds. What an authority may tune lives in [`crate::state::MarketParams`].
 
+use waybill_mechanism::lineage::MAX_LINEAGE;
+
 /// Roles a party can have, the length of arrays indexed by [`crate::state::Role`].
 pub const ROLES: usize = 7;
 /// Most stages of a container.
@@ -18,8 +20,13 @@ pub const SLOTS: usize = waybill_mechanism::promo::ALPHA_BPS.len();
 pub const MAX_SLOT_BIDS: usize = waybill_mechanism::vcg::MAX_BIDS;
 /// How many days ahead a campaign may bid.
 pub const BID_AHEAD_DAYS: u32 = 7;
-/// Bytes kept in an artifact for a royalty table: 8 rows of 48.
-pub const ROYALTY_ROOM: usize = 384;
+/// Most artifacts that one artifact derives from; the last row of a royalty table is the model's own vendor.
+pub const MAX_ANCESTORS: usize = MAX_LINEAGE - 1;
+/// How long after its pricing epoch a royalty table is kept, in seconds: longer than a batch of that epoch can take to
+/// be posted in time, challenged and claimed.
+pub const ROYALTIES_KEEP_S: i64 = 200 * 86_400;
+/// The most a container's curator share moves per pricing epoch, in bps.
+pub const BETA_STEP_BPS: u16 = 100;
 
 /// Within this time the same offence again is a repeat, in seconds: 30 days.
 pub const REPEAT_S: i64 = 30 * DAY_S;

@@ -123,6 +123,35 @@ pub enum MarketError {
     /// 6038
     #[msg("another revision of the account was expected")]
     UnexpectedRevision,
+    /// 6039
+    #[msg("the artifact's licence allows no derivatives; its vendor opens it with set_ceiling")]
+    NotLicensed = 39,
+    /// 6040
+    #[msg("the artifact is linked already; a link is made once")]
+    AlreadyLinked = 40,
+    /// 6041
+    #[msg("others derive from the artifact, so its own lineage stays as it is")]
+    HasDerivatives = 41,
+    /// 6042
+    #[msg("a lineage has at most 8 artifacts")]
+    LineageFull = 42,
+    /// 6043
+    #[msg("the licence's ceiling is above what the vendor accepts; look at it and raise the guard")]
+    CeilingAboveGuard = 43,
+    /// 6044
+    #[msg(
+        "a derived model needs the royalty table of its artifact and pricing epoch, and that needs an ask of each ancestor, root first"
+    )]
+    WrongRoyalties = 44,
+    /// 6045
+    #[msg("the royalty table is still needed for claims")]
+    RoyaltiesInUse = 45,
+    /// 6046
+    #[msg("the curator's share moves at most 100 bps per pricing epoch")]
+    BetaStep = 46,
+    /// 6047
+    #[msg("the curator's share of the next pricing epoch can no longer be replaced")]
+    BetaFrozen = 47,
     /// 6060
     #[msg("the party is jailed: it takes no new work before the moment its account names")]
     Jailed = 60,

@@ -6,7 +6,7 @@ use coin::authority::AuthorityRole;
 
 use crate::{
     constants::{REGION_LEN, ROLES, SLOTS},
-    state::{DetRule, Offence, Payees, Role, Tier, Tunables},
+    state::{DetRule, Licence, Offence, Payees, Role, Tier, Tunables},
 };
 
 /// The program was configured.
@@ -218,6 +218,25 @@ pub struct ContainerCreated {
     pub stages: u8,
 }
 
+/// The share of a container's curators will change.
+#[event]
+pub struct BetaChanged {
+    /// The container.
+    pub account: Pubkey,
+    /// Its event number.
+    pub seq: u64,
+    /// Its id.
+    pub id: [u8; 32],
+    /// The share of the present pricing epoch.
+    pub old_bps: u16,
+    /// The share from `effective_epoch` on.
+    pub new_bps: u16,
+    /// The pricing epoch it counts from.
+    pub effective_epoch: u32,
+    /// The container's revision now.
+    pub revision: u16,
+}
+
 /// A container was ended.
 #[event]
 pub struct ContainerRetired {
@@ -252,6 +271,55 @@ pub struct SnapshotFrozen {
     pub bps: [u16; 6],
     /// Who is paid.
     pub payees: Payees,
+}
+
+/// The terms on which others may derive from an artifact changed, for links made from now on.
+#[event]
+pub struct LicenceChanged {
+    /// The artifact.
+    pub account: Pubkey,
+    /// Its event number.
+    pub seq: u64,
+    /// SHA-256 of the model file.
+    pub hash: [u8; 32],
+    /// The terms before.
+    pub old: Licence,
+    /// The terms now.
+    pub new: Licence,
+}
+
+/// An artifact became a derivative of another.
+#[event]
+pub struct LicenceLinked {
+    /// The derivative.
+    pub account: Pubkey,
+    /// Its event number.
+    pub seq: u64,
+    /// SHA-256 of the derivative's model file.
+    pub hash: [u8; 32],
+    /// SHA-256 of the parent's model file.
+    pub parent: [u8; 32],
+    /// The most the parent's ask counts in the derivative, nc per 1,000 BU.
+    pub ceiling_nc: u64,
+    /// How many artifacts the derivative descends from.
+    pub ancestors: u8,
+}
+
+/// What the vendors of a lineage ask was frozen for a pricing epoch. A royalty table has this one event.
+#[event]
+pub struct RoyaltiesFrozen {
+    /// The royalty table.
+    pub account: Pubkey,
+    /// Its event number, 1.
+    pub seq: u64,
+    /// SHA-256 of the derivative's model file.
+    pub artifact: [u8; 32],
+    /// The pricing epoch.
+    pub pricing_epoch: u32,
+    /// What all vendors ask together, nc per 1,000 BU.
+    pub total_nc: u64,
+    /// How many vendors share.
+    pub rows: u8,
 }
 
 /// A change of authority was proposed.

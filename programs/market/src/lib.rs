@@ -103,14 +103,39 @@ pub mod market {
         vendor::register_artifact::handler(ctx, args)
     }
 
+    /// Says on what terms others may derive from a model. Signed by its vendor.
+    pub fn set_ceiling(ctx: Context<SetCeiling>, args: SetCeilingArgs) -> Result<()> {
+        vendor::set_ceiling::handler(ctx, args)
+    }
+
+    /// Makes a model a derivative of another, once. Signed by the derivative's vendor.
+    pub fn link_license(ctx: Context<LinkLicense>, args: LinkLicenseArgs) -> Result<()> {
+        vendor::link_license::handler(ctx, args)
+    }
+
     /// Creates a container. Signed by the weaver.
     pub fn create_container(ctx: Context<CreateContainer>, args: CreateContainerArgs) -> Result<()> {
         weaver::create_container::handler(ctx, args)
     }
 
+    /// Moves the share of a container's curators, by at most a step per pricing epoch. Signed by the weaver.
+    pub fn set_beta(ctx: Context<SetBeta>, args: SetBetaArgs) -> Result<()> {
+        weaver::set_beta::handler(ctx, args)
+    }
+
     /// Ends a container: it gets no more snapshots. Signed by the weaver.
     pub fn retire_container(ctx: Context<RetireContainer>, args: RetireContainerArgs) -> Result<()> {
         weaver::retire_container::handler(ctx, args)
+    }
+
+    /// Freezes what the vendors of a derived model's lineage ask for one pricing epoch. Anyone.
+    pub fn roll_royalties<'info>(ctx: Context<'info, RollRoyalties<'info>>, args: RollRoyaltiesArgs) -> Result<()> {
+        crank::roll_royalties::handler(ctx, args)
+    }
+
+    /// Returns the rent of a royalty table that no claim can need any more. Signed by the settlement program.
+    pub fn close_royalties(ctx: Context<CloseRoyalties>) -> Result<()> {
+        crank::close_royalties::handler(ctx)
     }
 
     /// Freezes price and split of one stage for one pricing epoch. Anyone.

@@ -43,6 +43,8 @@ pub const CAMPAIGN: &[u8] = b"camp";
 pub const ESCROW: &[u8] = b"escrow";
 /// First seed of [`crate::state::SlotAuction`]: then the market's address, the day.
 pub const SLOT_AUCTION: &[u8] = b"slot";
+/// First seed of [`crate::state::Royalties`]: then the derivative's hash, pricing epoch.
+pub const ROYALTIES: &[u8] = b"roy";
 
 /// Address and bump of the configuration.
 #[must_use]
@@ -150,4 +152,10 @@ pub fn find_escrow(campaign: &Pubkey) -> (Pubkey, u8) {
 #[must_use]
 pub fn find_slot_auction(market: &Pubkey, day: u32) -> (Pubkey, u8) {
     Pubkey::find_program_address(&[SLOT_AUCTION, market.as_ref(), &day.to_le_bytes()], &ID)
+}
+
+/// Address and bump of a royalty table.
+#[must_use]
+pub fn find_royalties(artifact: &[u8; 32], pricing_epoch: u32) -> (Pubkey, u8) {
+    Pubkey::find_program_address(&[ROYALTIES, artifact, &pricing_epoch.to_le_bytes()], &ID)
 }

@@ -42,6 +42,8 @@ pub const DUE_LIFE_S: i64 = 86_400;
 pub const WITHDRAW_PAUSE_S: u32 = 72 * 3_600;
 /// After how long without a pause of withdrawals the whole time is available again, in seconds.
 pub const WITHDRAW_PAUSE_RENEWS_S: i64 = 30 * 86_400;
+/// Most that a bounty adds to a curator's share, in bps of what a line is worth.
+pub const MAX_BOUNTY_BPS: u16 = 1_000;
 
 /// Seconds in the day that numbers a `FeeDay`.
 pub const DAY_S: u64 = 86_400;

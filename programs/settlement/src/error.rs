@@ -224,6 +224,27 @@ pub enum SettleError {
     /// 6072
     #[msg("the last settlement of the channel was not the gateway's, so it cannot have overcharged")]
     NotSettledByGateway,
+    /// 6100
+    #[msg("a bounty adds 1 to 1,000 bps and asks the container for at most 1,000")]
+    BountyTerms = 100,
+    /// 6101
+    #[msg("a bounty pays lines in order, and this one lies before the last that it paid or before its beginning")]
+    BountyOrder = 101,
+    /// 6102
+    #[msg("the sponsor has ended the bounty")]
+    BountyEnded = 102,
+    /// 6103
+    #[msg("the bounty closes after it was ended and its curator has had its time to claim")]
+    BountyOpen = 103,
+    /// 6104
+    #[msg("the bounty is for another gateway, container or curator")]
+    BountyMismatch = 104,
+    /// 6105
+    #[msg("the batch has void lines: no bounty pays for it")]
+    BountyForfeit = 105,
+    /// 6106
+    #[msg("the container gives its curator less than the bounty asks for")]
+    BountyShare = 106,
     /// 6110
     #[msg("the receipt is not sponsored, not paid, or was paid for in another way")]
     NotSponsored = 110,

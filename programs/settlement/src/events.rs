@@ -5,7 +5,7 @@ use anchor_lang::prelude::*;
 use coin::authority::AuthorityRole;
 use market::state::Offence;
 
-use crate::state::{DisputeKind, DisputeState, Grant, Outcome, Vote};
+use crate::state::{BountyTerms, DisputeKind, DisputeState, Grant, Outcome, Vote};
 
 #[event]
 pub struct ConfigInitialized {
@@ -220,6 +220,76 @@ pub struct WithdrawalDelayed {
     pub owner: Pubkey,
     pub amount_aic: u64,
     pub due_at: i64,
+    pub seq: u64,
+}
+
+/// What claims credited to a royalty table was shared out among the vendors of its lineage.
+#[event]
+pub struct RoyaltiesShared {
+    /// The earnings of the table's address.
+    pub earnings: Pubkey,
+    pub royalties: Pubkey,
+    /// Hash of the derived model.
+    pub artifact: [u8; 32],
+    pub pricing_epoch: u32,
+    pub amount_aic: u64,
+    /// By row, root first, the model's own vendor last; they sum to `amount_aic`.
+    pub parts_aic: Vec<u64>,
+    pub seq: u64,
+}
+
+/// A sponsor promised a curator an addition to its share.
+#[event]
+pub struct BountyOpened {
+    pub bounty: Pubkey,
+    pub sponsor: Pubkey,
+    pub gateway: Pubkey,
+    pub container: [u8; 32],
+    pub curator: Pubkey,
+    pub terms: BountyTerms,
+    /// The first settlement epoch whose lines count.
+    pub from_epoch: u32,
+    pub seq: u64,
+}
+
+#[event]
+pub struct BountyFunded {
+    pub bounty: Pubkey,
+    pub sponsor: Pubkey,
+    pub amount_aic: u64,
+    pub balance_aic: u64,
+    pub seq: u64,
+}
+
+#[event]
+pub struct BountyPaid {
+    pub bounty: Pubkey,
+    pub curator: Pubkey,
+    pub batch: Pubkey,
+    pub index: u32,
+    pub amount_aic: u64,
+    pub balance_aic: u64,
+    pub seq: u64,
+}
+
+#[event]
+pub struct BountyEnding {
+    pub bounty: Pubkey,
+    pub sponsor: Pubkey,
+    /// Lines of this epoch and later add nothing.
+    pub end_epoch: u32,
+    /// When the rest may return, unix seconds.
+    pub closes_at: i64,
+    pub seq: u64,
+}
+
+#[event]
+pub struct BountyClosed {
+    pub bounty: Pubkey,
+    pub sponsor: Pubkey,
+    pub destination: Pubkey,
+    pub returned_aic: u64,
+    pub paid_aic: u64,
     pub seq: u64,
 }
 

@@ -218,6 +218,16 @@ pub mod waybill_settlement {
         crank::claim_line::handler(ctx, args)
     }
 
+    /// Shares what claims credited to a royalty table among the vendors of its lineage. Anyone.
+    pub fn share_royalties<'info>(ctx: Context<'info, ShareRoyalties<'info>>) -> Result<()> {
+        crank::share_royalties::handler(ctx)
+    }
+
+    /// Returns the rent of a royalty table that no claim needs any more. Anyone.
+    pub fn close_royalties(ctx: Context<CloseRoyalties>) -> Result<()> {
+        crank::close_royalties::handler(ctx)
+    }
+
     /// Divides the fee of a claimed batch and ends it. Anyone.
     pub fn sweep_batch(ctx: Context<SweepBatch>) -> Result<()> {
         crank::sweep_batch::handler(ctx)
@@ -231,6 +241,31 @@ pub mod waybill_settlement {
     /// Pays earnings to an account of the owner's choice; signed by the owner.
     pub fn withdraw_earnings(ctx: Context<WithdrawEarnings>, amount_aic: Option<u64>) -> Result<()> {
         payee::withdraw_earnings::handler(ctx, amount_aic)
+    }
+
+    /// Takes what a bounty adds to a curator's share of one line; signed by the curator.
+    pub fn claim_bounty(ctx: Context<ClaimBounty>, args: ClaimBountyArgs) -> Result<()> {
+        payee::claim_bounty::handler(ctx, args)
+    }
+
+    /// Promises a curator an addition to its share of a container; signed by the sponsor.
+    pub fn open_bounty(ctx: Context<OpenBounty>, args: OpenBountyArgs) -> Result<()> {
+        sponsor::open_bounty::handler(ctx, args)
+    }
+
+    /// Puts tokens behind a bounty; signed by the sponsor.
+    pub fn fund_bounty(ctx: Context<FundBounty>, amount_aic: u64) -> Result<()> {
+        sponsor::fund_bounty::handler(ctx, amount_aic)
+    }
+
+    /// Ends a bounty with the running epoch; signed by the sponsor.
+    pub fn end_bounty(ctx: Context<EndBounty>) -> Result<()> {
+        sponsor::end_bounty::handler(ctx)
+    }
+
+    /// Returns what an ended bounty has left; signed by the sponsor.
+    pub fn close_bounty(ctx: Context<CloseBounty>) -> Result<()> {
+        sponsor::close_bounty::handler(ctx)
     }
 
     /// Registers the wallet that `sweep_earnings` pays; signed by the owner.

@@ -23,6 +23,7 @@ pub const VERIFIER_SET: &[u8] = b"vset";
 /// A worker's record in audits.
 pub const RECORD: &[u8] = b"wrec";
 pub const CANARY: &[u8] = b"canary";
+pub const BOUNTY: &[u8] = b"bounty";
 /// The authority that `market` accepts for slashing and for charging promotion.
 pub const SLASHER: &[u8] = b"slasher";
 
@@ -68,6 +69,10 @@ pub fn find_breaker(pool: &Pubkey) -> (Pubkey, u8) {
 
 pub fn find_earnings(owner: &Pubkey, mint: &Pubkey) -> (Pubkey, u8) {
     find(&[EARNINGS, owner.as_ref(), mint.as_ref()])
+}
+
+pub fn find_bounty(gateway: &Pubkey, container: &[u8; 32], curator: &Pubkey, sponsor: &Pubkey) -> (Pubkey, u8) {
+    find(&[BOUNTY, gateway.as_ref(), container, curator.as_ref(), sponsor.as_ref()])
 }
 
 pub fn find_fee_day(day: u32) -> (Pubkey, u8) {

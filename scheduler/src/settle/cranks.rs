@@ -16,6 +16,10 @@ impl Settler {
                     if !due || stage.snapshot(pricing_epoch).is_some() {
                         continue;
                     }
+                    // A derived model's royalty table goes first.
+                    if stage.derived && !self.royalties_frozen(&stage.artifact, pricing_epoch, view).await? {
+                        continue;
+                    }
                     let Ok(stage_index) = u8::try_from(index) else { continue };
                     let intent =
                         Intent::RollContainer { container: model.container, stage: stage_index, pricing_epoch };

@@ -115,6 +115,10 @@ impl Settler {
                 BatchStatus::Claimed
             }
             (Some((_, account)), BatchStatus::Claimed) if account.state == BatchState::Final => {
+                let shared = self.share_royalties(batch, view).await?;
+                if !shared || !self.claim_bounties(batch, account, view).await? {
+                    return Ok(());
+                }
                 if self.ensure_earnings(&[Pubkey::new_from_array(batch.id.gateway.0)], view).await? {
                     self.request(
                         batch,
@@ -299,7 +303,7 @@ impl Settler {
     }
 
     /// True when every owner has an earnings account; requests those that are missing.
-    async fn ensure_earnings(&self, owners: &[Pubkey], view: &View) -> Result<bool, SettleError> {
+    pub(super) async fn ensure_earnings(&self, owners: &[Pubkey], view: &View) -> Result<bool, SettleError> {
         let owners: BTreeSet<Pubkey> = owners.iter().copied().collect();
         let mint = view.settle.mint;
         let addresses: Vec<Pubkey> =
@@ -321,7 +325,13 @@ impl Settler {
         Ok(complete)
     }
 
-    async fn request(&self, batch: &Batch, view: &View, step: &str, intent: Intent) -> Result<(), SettleError> {
+    pub(super) async fn request(
+        &self,
+        batch: &Batch,
+        view: &View,
+        step: &str,
+        intent: Intent,
+    ) -> Result<(), SettleError> {
         self.outbox.request(&format!("{}/{step}", batch.id), &intent, now_ms(view)).await?;
         Ok(())
     }

@@ -3,11 +3,13 @@
 //! anywhere; transactions go through the outbox.
 
 mod books;
+mod bounties;
 mod build;
 mod cranks;
 mod disputes;
 mod drive;
 mod promo;
+mod royalties;
 mod vaults;
 
 pub use build::{BuildError, build_batches};

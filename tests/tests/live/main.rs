@@ -2,6 +2,7 @@
 //! a local chain. Killed with SIGKILL where it hurts.
 #![allow(clippy::unwrap_used)]
 
+mod lineage;
 mod network;
 
 use futures_util::{StreamExt, stream};

@@ -141,7 +141,45 @@ impl Network {
         }
     }
 
-    fn model(&self, kind: &str) -> String {
+    /// What a command of the `waybill` program says, signed by the wallet in a keypair file.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub fn waybill(&self, keypair: &Path, arguments: &[&str]) -> Value {
+        let rpc = self.chain.url();
+        let global = ["--json", "--rpc", rpc.as_str(), "--keypair", keypair.to_str().unwrap()];
+        let output = Command::new(program()).args(arguments).args(global).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "waybill {arguments:?}: {said}{error}");
+        serde_json::from_str(&said).unwrap_or_else(|_| panic!("waybill {arguments:?} said {said:?}"))
+    }
+
+    /// Checks a receipt whose epoch may not be settled yet: nothing fails.
+    pub fn verify(&self, charge: &Charge) -> Value {
+        let rpc = self.chain.url();
+        let arguments = ["receipt", "verify", &charge.receipt, "--gateway", &self.gateway, "--api-key", &self.api_key];
+        let output = Command::new(program()).args(arguments).args(["--json", "--rpc", rpc.as_str()]).output().unwrap();
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_ne!(report["outcome"], "failed", "{report}");
+        report
+    }
+
+    /// One finished embedding by a model that may not have a price yet.
+    pub async fn embed_by(&self, model: &str, text: &str) -> Charge {
+        let body = json!({ "model": model, "input": text });
+        let started = Instant::now();
+        loop {
+            let answer = self.answer("/v1/embeddings", &body).await;
+            if answer.status() != reqwest::StatusCode::NOT_FOUND {
+                return Charge::of(answer).await;
+            }
+            assert!(started.elapsed() < PATIENCE, "the gateway never knew {model}");
+            tokio::time::sleep(Duration::from_millis(250)).await;
+        }
+    }
+
+    pub fn model(&self, kind: &str) -> String {
         let models = self.models.as_array().unwrap();
         models.iter().find(|model| model["kind"] == kind).unwrap()["id"].as_str().unwrap().to_owned()
     }

@@ -45,7 +45,11 @@ pub struct Desk {
 impl Desk {
     /// The network without settlement's configuration.
     pub fn bare() -> Self {
-        let net = Network::new();
+        Self::on(Network::new())
+    }
+
+    /// A network without settlement's configuration.
+    pub fn on(net: Network) -> Self {
         let open_slot = net.world.svm.get_sysvar::<Clock>().slot;
         Self { net, consumer: key("consumer"), mint: coin::seeds::find_mint().0, open_slot }
     }
@@ -590,6 +594,8 @@ impl Desk {
             } else if data.starts_with(Audit::DISCRIMINATOR) {
                 let bonds = world.read::<Audit>(&address).bonds;
                 pool += bonds.iter().filter(|bond| bond.is_held()).map(|bond| bond.aic).sum::<u64>();
+            } else if data.starts_with(Bounty::DISCRIMINATOR) {
+                pool += world.read::<Bounty>(&address).amount_aic;
             }
         }
         if world.exists(&self.pool()) {

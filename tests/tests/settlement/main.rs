@@ -3,9 +3,11 @@
 
 mod accounts;
 mod audits;
+mod bounties;
 mod campaigns;
 mod claims;
 mod court;
+mod curators;
 mod decoders;
 mod delegated;
 mod desk;
@@ -15,6 +17,7 @@ mod disputes_fictitious;
 mod disputes_order;
 mod disputes_price;
 mod disputes_worker;
+mod lineage;
 mod panel;
 mod promo;
 mod random_walk;

@@ -79,6 +79,12 @@ impl MarketParams {
         Ok(pricing_epoch(self.epoch(now)?))
     }
 
+    /// When a pricing epoch begins, unix seconds.
+    pub fn pricing_start(&self, pricing: u32) -> Result<i64> {
+        let seconds = u64::from(pricing) * u64::from(EPOCHS_PER_PRICING_EPOCH) * u64::from(self.epoch_s);
+        Ok(i64::try_from(seconds).map_err(|_| MarketError::BadClock)?)
+    }
+
     /// Whether the snapshot of a pricing epoch may be frozen now: during that epoch, or during the last
     /// settlement epoch before it.
     pub fn may_freeze(&self, pricing: u32, now: i64) -> Result<bool> {

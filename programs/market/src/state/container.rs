@@ -3,8 +3,9 @@
 use anchor_lang::prelude::*;
 
 use crate::{
-    constants::{KEEP_S, MAX_NAME, MAX_STAGES},
+    constants::{BETA_STEP_BPS, KEEP_S, MAX_NAME, MAX_STAGES},
     error::MarketError,
+    state::MarketParams,
 };
 
 /// What a stage does. One byte, append only.
@@ -64,7 +65,7 @@ pub struct Container {
     pub state: ContainerState,
     /// Starts at 1, +1 with every change of what the container promises.
     pub revision: u16,
-    /// Share of the curator that brought the consumer, in bps.
+    /// Share of the curator that brought the consumer, in bps, until `beta_epoch`.
     pub beta_bps: u16,
     /// Name of the container for accounts and messages, chosen at creation.
     pub id: [u8; 32],
@@ -82,8 +83,12 @@ pub struct Container {
     pub rent_payer: Pubkey,
     /// When it was retired, unix seconds; 0 = it was not.
     pub retired_at: i64,
+    /// The curator's share from `beta_epoch` on.
+    pub next_beta_bps: u16,
+    /// The pricing epoch from which `next_beta_bps` counts; 0 = nothing is pending.
+    pub beta_epoch: u32,
     /// Room for later fields, zero.
-    pub _reserved: [u8; 120],
+    pub _reserved: [u8; 114],
     /// The model id by which consumers call it.
     #[max_len(MAX_NAME)]
     pub name: String,
@@ -108,6 +113,28 @@ impl Container {
     /// A stage by its index.
     pub fn stage(&self, index: u8) -> Result<&Stage> {
         Ok(self.stages.get(usize::from(index)).ok_or(MarketError::BadStages)?)
+    }
+
+    /// The curator's share in a pricing epoch, in bps.
+    #[must_use]
+    pub fn beta_at(&self, pricing_epoch: u32) -> u16 {
+        if self.beta_epoch != 0 && pricing_epoch >= self.beta_epoch { self.next_beta_bps } else { self.beta_bps }
+    }
+
+    /// Moves the curator's share by at most one step, from the first pricing epoch that the notice allows. Setting it
+    /// again before then replaces the step; a share whose epoch may be freezing already stays. Returns that epoch.
+    pub fn set_beta(&mut self, beta_bps: u16, now: i64, params: &MarketParams) -> Result<u32> {
+        require!(self.state == ContainerState::Active, MarketError::ContainerRetired);
+        require!(beta_bps <= params.beta_max_bps, MarketError::BetaTooHigh);
+        let current = params.pricing_epoch(now)?;
+        let effective = params.ask_epoch(now)?;
+        require!(self.beta_epoch <= current || self.beta_epoch >= effective, MarketError::BetaFrozen);
+        self.beta_bps = self.beta_at(current);
+        require!(beta_bps.abs_diff(self.beta_bps) <= BETA_STEP_BPS, MarketError::BetaStep);
+        self.next_beta_bps = beta_bps;
+        self.beta_epoch = effective;
+        self.revision = self.revision.checked_add(1).ok_or(MarketError::Overflow)?;
+        Ok(effective)
     }
 
     /// Ends the container for good.

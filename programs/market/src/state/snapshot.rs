@@ -7,7 +7,8 @@ use crate::error::MarketError;
 /// Who is paid besides the worker's operator and the curator, which differ by line.
 #[derive(AnchorSerialize, AnchorDeserialize, InitSpace, Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Payees {
-    /// Owner of the model.
+    /// Owner of the model. For a derived model its royalty table: what is credited to that address is shared out to the
+    /// vendors of the lineage.
     pub vendor: Pubkey,
     /// Who optimised it; the default key = nobody, share 0.
     pub oem: Pubkey,
@@ -41,8 +42,10 @@ pub struct SplitSnapshot {
     pub payees: Payees,
     /// Who paid the rent.
     pub rent_payer: Pubkey,
+    /// Whether the model is derived: the vendor's payee is then a royalty table.
+    pub derived: bool,
     /// Room for later fields, zero.
-    pub _reserved: [u8; 64],
+    pub _reserved: [u8; 63],
 }
 
 impl SplitSnapshot {

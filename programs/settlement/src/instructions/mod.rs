@@ -8,6 +8,7 @@ pub mod crank;
 pub mod dispute;
 pub mod gateway;
 pub mod payee;
+pub mod sponsor;
 
 pub use admin::*;
 pub use auditor::*;
@@ -16,3 +17,4 @@ pub use crank::*;
 pub use dispute::*;
 pub use gateway::*;
 pub use payee::*;
+pub use sponsor::*;

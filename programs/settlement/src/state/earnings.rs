@@ -66,6 +66,13 @@ impl Earnings {
         Ok(())
     }
 
+    /// Credits an account that was handed in as the earnings of `owner`.
+    pub fn credit_account(info: &AccountInfo<'_>, owner: &Pubkey, mint: &Pubkey, amount_aic: u64) -> Result<()> {
+        require_keys_eq!(*info.owner, crate::ID, ErrorCode::AccountOwnedByWrongProgram);
+        require!(info.is_writable, SettleError::PayeeMismatch);
+        Self::credit_in_place(&mut info.try_borrow_mut_data()?, owner, mint, amount_aic)
+    }
+
     const OWNER: usize = 10;
     const MINT: usize = Self::OWNER + 32;
     const AMOUNT: usize = Self::MINT + 32;

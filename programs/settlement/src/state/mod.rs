@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod batch;
+pub mod bounty;
 pub mod breaker;
 pub mod canary;
 pub mod channel;
@@ -19,6 +20,7 @@ pub mod worker_record;
 
 pub use audit::*;
 pub use batch::*;
+pub use bounty::*;
 pub use breaker::*;
 pub use canary::*;
 pub use channel::*;

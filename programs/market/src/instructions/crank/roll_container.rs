@@ -10,7 +10,7 @@ use crate::{
     events::SnapshotFrozen,
     seeds,
     state::{
-        Artifact, Ask, Container, ContainerState, Market, MarketConfig, MarketParams, Party, Payees, Role,
+        Artifact, Ask, Container, ContainerState, Market, MarketConfig, MarketParams, Party, Payees, Role, Royalties,
         SplitSnapshot,
     },
 };
@@ -24,7 +24,7 @@ pub struct RollContainerArgs {
     pub pricing_epoch: u32,
 }
 
-/// Accounts of `roll_container`. The remaining accounts are the markets of the container's other stages, in the
+/// Accounts of `roll_container`. The remaining accounts are, for a derived model, its royalty table; then the markets of the container's other stages, in the
 /// order of the stages, leaving out those that buy in this stage's own market.
 #[derive(Accounts)]
 #[instruction(args: RollContainerArgs)]
@@ -107,25 +107,36 @@ impl RollContainer<'_> {
         Ok(costs)
     }
 
+    /// What the vendor asks and who is paid for it, and the remaining accounts behind that. Of a derived model it is what
+    /// the vendors of the lineage ask together, paid to the royalty table that says how they share.
+    fn vendor<'a, 'info>(
+        &self,
+        pricing_epoch: u32,
+        rest: &'a [AccountInfo<'info>],
+    ) -> Result<(u64, Pubkey, &'a [AccountInfo<'info>])> {
+        if !self.artifact.is_derived() {
+            return Ok((self.vendor_ask.at(pricing_epoch), self.artifact.vendor, rest));
+        }
+        let (account, rest) = rest.split_first().ok_or(MarketError::WrongRoyalties)?;
+        Ok((royalties_total(account, &self.artifact.hash, pricing_epoch)?, account.key(), rest))
+    }
+
     /// Price and split of the stage.
-    fn price(&self, args: &RollContainerArgs, costs: &[u64]) -> Result<(u64, PriceStack, [u16; 6])> {
+    fn price(&self, args: &RollContainerArgs, vendor_nc: u64, costs: &[u64]) -> Result<(u64, PriceStack, [u16; 6])> {
         let index = usize::from(args.stage);
         let base_nc = *costs.get(index).ok_or(MarketError::BadStages)?;
         let params = &self.config.params;
+        let beta_bps = self.container.beta_at(args.pricing_epoch);
         let weaver_nc = weaver_ask(self.weaver_ask.at(args.pricing_epoch), costs, index).ok_or(MarketError::NoPrice)?;
         let stack = price_stack(&StackInput {
             base_nc,
-            asks_nc: [
-                self.vendor_ask.at(args.pricing_epoch),
-                self.oem_ask.as_ref().map_or(0, |ask| ask.at(args.pricing_epoch)),
-                weaver_nc,
-            ],
-            beta_bps: self.container.beta_bps,
+            asks_nc: [vendor_nc, self.oem_ask.as_ref().map_or(0, |ask| ask.at(args.pricing_epoch)), weaver_nc],
+            beta_bps,
             phi_bps: params.fee_bps,
             caps_bps: [params.kappa_vendor_bps, params.kappa_oem_bps, params.kappa_weaver_bps],
         })
         .map_err(|_| MarketError::NoPrice)?;
-        let bps = split_bps(stack.price_nc, stack.effective_nc, self.container.beta_bps, params.fee_bps)
+        let bps = split_bps(stack.price_nc, stack.effective_nc, beta_bps, params.fee_bps)
             .map_err(|_| MarketError::NoPrice)?;
         let ceiling_nc = self.container.ceiling_nc;
         require!(ceiling_nc == 0 || stack.price_nc <= ceiling_nc, MarketError::PriceAboveCeiling);
@@ -157,15 +168,25 @@ fn market_base(account: &AccountInfo<'_>, id: u32, pricing_epoch: u32) -> Option
     Market::base_in(&account.try_borrow_data().ok()?, id, pricing_epoch)
 }
 
+/// What the royalty table of a derived model asks.
+fn royalties_total(account: &AccountInfo<'_>, artifact: &[u8; 32], pricing_epoch: u32) -> Result<u64> {
+    require!(account.owner == &crate::ID, MarketError::WrongRoyalties);
+    let data = account.try_borrow_data()?;
+    let royalties = Royalties::try_deserialize(&mut &data[..]).map_err(|_| MarketError::WrongRoyalties)?;
+    require!(royalties.artifact == *artifact && royalties.pricing_epoch == pricing_epoch, MarketError::WrongRoyalties);
+    Ok(royalties.total_nc)
+}
+
 #[access_control(ctx.accounts.validate(&args))]
 pub(crate) fn handler<'info>(ctx: Context<'info, RollContainer<'info>>, args: RollContainerArgs) -> Result<()> {
     let accounts = &ctx.accounts;
-    let costs = accounts.base_costs(args.stage, ctx.remaining_accounts, args.pricing_epoch)?;
-    let (base_nc, stack, bps) = accounts.price(&args, &costs)?;
+    let (vendor_nc, vendor, markets) = accounts.vendor(args.pricing_epoch, ctx.remaining_accounts)?;
+    let costs = accounts.base_costs(args.stage, markets, args.pricing_epoch)?;
+    let (base_nc, stack, bps) = accounts.price(&args, vendor_nc, &costs)?;
     let account = accounts.snapshot.key();
     let container = accounts.container.id;
-    let payees =
-        Payees { vendor: accounts.artifact.vendor, oem: accounts.artifact.oem, weaver: accounts.container.creator };
+    let payees = Payees { vendor, oem: accounts.artifact.oem, weaver: accounts.container.creator };
+    let derived = accounts.artifact.is_derived();
     let artifact = accounts.artifact.hash;
     let rent_payer = accounts.payer.key();
     let snapshot = &mut ctx.accounts.snapshot;
@@ -181,7 +202,8 @@ pub(crate) fn handler<'info>(ctx: Context<'info, RollContainer<'info>>, args: Ro
         bps,
         payees,
         rent_payer,
-        _reserved: [0; 64],
+        derived,
+        _reserved: [0; 63],
     });
     snapshot.invariant()?;
     emit!(SnapshotFrozen {

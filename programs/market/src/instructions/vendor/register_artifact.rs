@@ -4,11 +4,11 @@ use anchor_lang::prelude::*;
 use coin::authority::pause;
 
 use crate::{
-    constants::{MAX_LICENCE, MAX_NAME, ROYALTY_ROOM},
+    constants::{MAX_ANCESTORS, MAX_LICENCE, MAX_NAME},
     error::MarketError,
     events::ArtifactRegistered,
     seeds,
-    state::{Artifact, MarketConfig, Party, Role},
+    state::{Ancestor, Artifact, Licence, MarketConfig, Party, Role},
 };
 
 /// Arguments of `register_artifact`.
@@ -84,8 +84,11 @@ pub(crate) fn handler(ctx: Context<RegisterArtifact>, args: RegisterArtifactArgs
         registered_at: Clock::get()?.unix_timestamp,
         seq: 0,
         rent_payer: ctx.accounts.payer.key(),
-        _royalties: [0; ROYALTY_ROOM],
-        _reserved: [0; 64],
+        ancestors: [Ancestor::default(); MAX_ANCESTORS],
+        n_ancestors: 0,
+        derivation: Licence::default(),
+        has_derivatives: false,
+        _reserved: [0; 101],
         name: args.name,
         licence: args.licence,
     });

@@ -92,7 +92,9 @@ pub(crate) fn handler(ctx: Context<CreateContainer>, args: CreateContainerArgs) 
         seq: 0,
         rent_payer: ctx.accounts.payer.key(),
         retired_at: 0,
-        _reserved: [0; 120],
+        next_beta_bps: 0,
+        beta_epoch: 0,
+        _reserved: [0; 114],
         name: args.name,
         stages: args.stages,
     });

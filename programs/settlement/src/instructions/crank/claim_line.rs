@@ -23,7 +23,7 @@ use crate::{
 const VENDOR: usize = 0;
 const OEM: usize = 1;
 const PROVIDER: usize = 2;
-const CURATOR: usize = 3;
+pub(crate) const CURATOR: usize = 3;
 const WEAVER: usize = 4;
 const FEE: usize = 5;
 
@@ -35,7 +35,7 @@ pub struct ClaimLineArgs {
     pub proof: Vec<[u8; PROOF_NODE_LEN]>,
 }
 
-/// Remaining accounts, in this order: `Earnings` (writable) of the vendor, of the OEM if there is one, of the provider,
+/// Remaining accounts, in this order: `Earnings` (writable) of the vendor (of a derived model: of its royalty table), of the OEM if there is one, of the provider,
 /// of the weaver; with a referrer its `Party(Curator)` address, and, if that party is active, the referrer's `Earnings`.
 /// One owner may be several payees.
 #[event_cpi]
@@ -64,22 +64,22 @@ impl ClaimLine<'_> {
         require!(self.node.worker.to_bytes() == line.worker, SettleError::NodeMismatch);
         Ok(())
     }
+}
 
-    /// The line is the leaf of the batch at its index, worth its credits.
-    fn prove(&self, bytes: &[u8], line: &Line, proof: &[[u8; PROOF_NODE_LEN]]) -> Result<()> {
-        let root = merkle::Node { hash: self.batch.lines_root, sum: self.batch.sum_nc };
-        let leaf = merkle::leaf(bytes, line.credits_nc);
-        let proof: Vec<merkle::Node> = proof.iter().map(merkle::Node::from_bytes).collect();
-        merkle::verify(&root, self.batch.n_lines, line.index, &leaf, &proof).map_err(|_| SettleError::InvalidProof)?;
-        Ok(())
-    }
+/// The line is the leaf of the batch at its index, worth its credits.
+pub(crate) fn prove_line(batch: &Batch, bytes: &[u8], line: &Line, proof: &[[u8; PROOF_NODE_LEN]]) -> Result<()> {
+    let root = merkle::Node { hash: batch.lines_root, sum: batch.sum_nc };
+    let leaf = merkle::leaf(bytes, line.credits_nc);
+    let proof: Vec<merkle::Node> = proof.iter().map(merkle::Node::from_bytes).collect();
+    merkle::verify(&root, batch.n_lines, line.index, &leaf, &proof).map_err(|_| SettleError::InvalidProof)?;
+    Ok(())
 }
 
 pub(crate) fn handler<'info>(ctx: Context<'info, ClaimLine<'info>>, args: ClaimLineArgs) -> Result<()> {
     let line = Line::from_bytes(&args.line).map_err(|_| SettleError::MalformedMessage)?;
     let accounts = &mut *ctx.accounts;
     accounts.validate(&line)?;
-    accounts.prove(&args.line, &line, &args.proof)?;
+    prove_line(&accounts.batch, &args.line, &line, &args.proof)?;
     Batch::mark_claimed(&mut accounts.batch.to_account_info().try_borrow_mut_data()?, line.index)?;
 
     // Rounds down; what all lines together leave is the batch's remainder.
@@ -144,10 +144,7 @@ impl<'info> Payout<'info> {
 
     /// Credits the next account, which must be the earnings of `owner`.
     fn credit(&mut self, owner: &Pubkey, amount_aic: u64) -> Result<()> {
-        let info = self.next()?;
-        require_keys_eq!(*info.owner, crate::ID, ErrorCode::AccountOwnedByWrongProgram);
-        require!(info.is_writable, SettleError::PayeeMismatch);
-        Earnings::credit_in_place(&mut info.try_borrow_mut_data()?, owner, &self.mint, amount_aic)
+        Earnings::credit_account(self.next()?, owner, &self.mint, amount_aic)
     }
 
     /// Whether `referrer` is a curator with stake. The next account is its party's address, existing or not: a cranker

@@ -1,0 +1,2 @@
+DROP INDEX lines_by_container;
+DROP TABLE referrals;

@@ -1,0 +1,104 @@
+//! A derived model on the whole network: linked with the command line, served by a real worker, and every vendor of its
+//! lineage paid.
+
+use crate::{
+    ALONE,
+    network::{Network, ready_to_run},
+};
+use serde_json::Value;
+use solana_keypair::Keypair;
+use solana_signer::Signer;
+use std::path::{Path, PathBuf};
+use waybill_chain::{
+    ix,
+    market::{
+        seeds::find_royalties,
+        state::{Role, Royalties},
+    },
+};
+
+const AIC: u64 = 1_000_000_000;
+
+fn read_key(path: &Path) -> Keypair {
+    let bytes: Vec<u8> = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    Keypair::try_from(bytes.as_slice()).unwrap()
+}
+
+/// A staked vendor that the demonstration does not have.
+async fn vendor(network: &Network, folder: &Path) -> (Keypair, PathBuf) {
+    let (wallet, file) = (Keypair::new(), folder.join("root.json"));
+    std::fs::write(&file, serde_json::to_string(&wallet.to_bytes().to_vec()).unwrap()).unwrap();
+    let consumer = read_key(&folder.join("data/keys/consumer.json"));
+    let owner = wallet.pubkey();
+    network.chain.airdrop(&owner, 10 * AIC).await.unwrap();
+    let fund = [
+        ix::create_aic_account(&consumer.pubkey(), &owner),
+        ix::transfer_aic(&consumer.pubkey(), &ix::aic_account(&owner), 600 * AIC),
+    ];
+    network.chain.send(&consumer, &[], &fund).await.unwrap();
+    let stake =
+        [ix::market::register_party(owner, owner, Role::Vendor), ix::market::add_stake(owner, Role::Vendor, 600 * AIC)];
+    network.chain.send(&wallet, &[], &stake).await.unwrap();
+    (wallet, file)
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_else(|| panic!("no text: {value}")).to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_derived_model_is_served_and_every_vendor_of_its_lineage_is_paid() {
+    if !ready_to_run() {
+        return;
+    }
+    let _alone = ALONE.lock().await;
+    let folder = tempfile::tempdir().unwrap();
+    let network = Network::up(folder.path());
+    let key = |name: &str| folder.path().join(format!("data/keys/{name}.json"));
+    let (root, root_file) = vendor(&network, folder.path()).await;
+
+    // The root: registered, with an ask, and open for derivatives at less than it asks.
+    let model = folder.path().join("root.onnx");
+    std::fs::write(&model, "the model that the other one was tuned from").unwrap();
+    let model = model.to_str().unwrap();
+    let registered =
+        network.waybill(&root_file, &["artifact", "register", model, "--name", "root", "--licence", "MIT"]);
+    let root_hash = text(&registered["hash"]);
+    network.waybill(&root_file, &["ask", "post", "vendor", &root_hash, "1500"]);
+    network.waybill(&root_file, &["artifact", "licence", &root_hash, "--ceiling", "300"]);
+
+    // The demonstration's embedding model becomes its derivative, and a container of its own serves it.
+    let artifacts = network.waybill(&root_file, &["artifact", "list"]);
+    let embed = network.model("embed");
+    let artifact = artifacts.as_array().unwrap().iter().find(|line| line["name"] == embed.as_str()).unwrap();
+    let hash = text(&artifact["hash"]);
+    let lineage = network.waybill(&key("vendor"), &["artifact", "link", &hash, &root_hash]);
+    assert_eq!(lineage["generations"][0]["counted_nc"], 300);
+    let manifest = folder.path().join("container.toml");
+    let stage = format!("artifact = \"{hash}\"\nkind = \"embed\"\nmarket = 1\nweight_bps = 10000\n");
+    std::fs::write(&manifest, format!("name = \"derived\"\nbeta_bps = 500\n\n[[stage]]\n{stage}")).unwrap();
+    network.waybill(&key("weaver"), &["container", "publish", manifest.to_str().unwrap()]);
+    network.waybill(&key("weaver"), &["ask", "post", "weaver", "derived", "100"]);
+
+    let charge = network.embed_by("derived", "a parcel that two vendors send").await;
+    let paid = |books: &crate::network::Books| {
+        let earned = |owner| books.earnings.iter().find(|e| e.owner == owner).map_or(0, |e| e.total_in_aic);
+        earned(root.pubkey()) > 0
+    };
+    let books = network.until("the root's vendor is paid", paid).await;
+    let earned = |owner| books.earnings.iter().find(|e| e.owner == owner).map_or(0, |e| e.total_in_aic);
+
+    // The table's address keeps nothing, and the root has its part of what it took in.
+    let tables: Vec<(_, Royalties)> = network.chain.all(&waybill_chain::market::ID).await.unwrap();
+    let table = tables.iter().find(|(address, _)| earned(*address) > 0).map(|(_, table)| table).unwrap();
+    assert_eq!(hex::encode(table.artifact), hash);
+    let address = find_royalties(&table.artifact, table.pricing_epoch).0;
+    let pot = books.earnings.iter().find(|e| e.owner == address).unwrap();
+    assert_eq!(pot.amount_aic, 0, "everything is shared out");
+    assert_eq!(earned(root.pubkey()), table.split(pot.total_in_aic).unwrap().parts[0]);
+    books.assert_conserved();
+
+    // A receipt says so too.
+    let verified = network.verify(&charge);
+    assert_eq!(text(&verified["parts"][0]["shares"][0]["payee"]), root.pubkey().to_string());
+}
