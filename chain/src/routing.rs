@@ -93,7 +93,8 @@ mod tests {
             bps: [0, 0, 10_000, 0, 0, 0],
             payees: Payees { vendor: none, oem: none, weaver: none },
             rent_payer: none,
-            _reserved: [0; 64],
+            derived: false,
+            _reserved: [0; 63],
         }
     }
 
@@ -106,6 +107,7 @@ mod tests {
             licence: String::new(),
             size: 1,
             market: 1,
+            derived: false,
             snapshots: frozen.iter().map(|epoch| snapshot(*epoch, price_nc)).collect(),
         };
         Arc::new(Model {

@@ -36,7 +36,8 @@ impl ShareRoyalties<'_> {
 #[access_control(ctx.accounts.validate())]
 pub(crate) fn handler<'info>(ctx: Context<'info, ShareRoyalties<'info>>) -> Result<()> {
     let accounts = &mut *ctx.accounts;
-    let amount_aic = accounts.pot.debit(None)?;
+    let everything = accounts.pot.amount_aic;
+    let amount_aic = accounts.pot.debit(everything)?;
     // Each part rounds down and the model's own vendor takes the rest.
     let parts = accounts.royalties.split(amount_aic).map_err(SettleError::from)?.parts;
     let whole = parts.iter().try_fold(0u64, |sum, part| sum.checked_add(*part));
