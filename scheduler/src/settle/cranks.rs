@@ -29,6 +29,7 @@ impl Settler {
             }
         }
         self.crank_vaults(view).await?;
+        self.crank_audits(view).await?;
         self.crank_rate(now_s, view).await
     }
 

@@ -101,8 +101,9 @@ impl Settler {
             },
             (Some((data, account)), BatchStatus::Posted) if account.state == BatchState::Posted => {
                 let open_until = account.posted_at.saturating_add(i64::from(view.settle.challenge_s));
+                let drawn = view.settle.audit.draws == 0 || account.seed_slot > 0;
                 let cases = account.open_audits > 0 || account.open_disputes > 0;
-                if view.now_ms() / 1_000 >= open_until && !cases {
+                if view.now_ms() / 1_000 >= open_until && drawn && !cases {
                     self.finish(batch, data, true, view).await?;
                 }
                 return Ok(());

@@ -2,6 +2,7 @@
 //! every line and sweeps. Each step asks the chain first whether it is needed, so it can be repeated and interrupted
 //! anywhere; transactions go through the outbox.
 
+mod audits;
 mod books;
 mod bounties;
 mod build;
