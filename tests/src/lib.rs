@@ -4,6 +4,7 @@
 //! * the `.so` files come from `WAYBILL_PROGRAMS`, or `deploy` in the target directory (`tools/sbf/build`);
 //! * only [`World::payer`] owns SOL: it pays every fee and rent, so each scenario shows that no role needs SOL;
 //! * keys are derived from names, time is set by hand: a scenario is the same on every run;
+//! * [`probe`] breaks the first accepted call of each instruction in every account and demands refusals;
 //! * [`World::measure`] holds an instruction to its compute ceiling and records what it used.
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, clippy::result_large_err)]
 
@@ -16,6 +17,7 @@ pub mod ix_lineage;
 pub mod ix_promo;
 pub mod ix_stake;
 mod network;
+pub mod probe;
 mod sent;
 mod world;
 

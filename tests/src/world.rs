@@ -24,6 +24,7 @@ use crate::{
     compute::{self, Created},
     ix::{coin_ix, market_ix},
     ix_coin,
+    probe::Candidate,
     sent::{Refused, Sent},
 };
 
@@ -42,6 +43,25 @@ pub fn key(name: &str) -> Keypair {
 #[must_use]
 pub fn event_authority(program: &Pubkey) -> Pubkey {
     Pubkey::find_program_address(&[b"__event_authority"], program).0
+}
+
+/// A signed transaction that `payer` pays. Of `signers` those sign whose signature the instructions ask for.
+pub(crate) fn transaction(
+    svm: &LiteSVM,
+    payer: &Keypair,
+    instructions: &[Instruction],
+    signers: &[&Keypair],
+) -> VersionedTransaction {
+    let message = Message::new_with_blockhash(instructions, Some(&payer.pubkey()), &svm.latest_blockhash());
+    let mut keys: Vec<&Keypair> = vec![payer];
+    for signer in signers {
+        let known = keys.iter().any(|key| key.pubkey() == signer.pubkey());
+        // A key that signs nothing would make the transaction malformed, which is not what a test means.
+        if !known && message.signer_keys().contains(&&signer.pubkey()) {
+            keys.push(signer);
+        }
+    }
+    VersionedTransaction::try_new(VersionedMessage::Legacy(message), &keys).unwrap()
 }
 
 /// Cargo's target directory, from the place of the running test.
@@ -206,20 +226,19 @@ impl World {
     // transactions
 
     /// Sends instructions in one transaction; the payer pays and signs. The same instructions can be sent again.
+    /// The first accepted call of an instruction is [probed](crate::probe).
+    #[track_caller]
     pub fn send(&mut self, instructions: &[Instruction], signers: &[&Keypair]) -> Result<Sent, Refused> {
         self.svm.expire_blockhash();
-        let message =
-            Message::new_with_blockhash(instructions, Some(&self.payer.pubkey()), &self.svm.latest_blockhash());
-        let mut keys: Vec<&Keypair> = vec![&self.payer];
-        for signer in signers {
-            // A key that signs nothing would make the transaction malformed, which is not what a test means.
-            if signer.pubkey() != self.payer.pubkey() && message.signer_keys().contains(&&signer.pubkey()) {
-                keys.push(signer);
-            }
-        }
-        let transaction = VersionedTransaction::try_new(VersionedMessage::Legacy(message), &keys).unwrap();
+        let candidate = Candidate::find(&self.svm, instructions);
+        let transaction = transaction(&self.svm, &self.payer, instructions, signers);
         match self.svm.send_transaction(transaction) {
-            Ok(meta) => Ok(Sent { meta }),
+            Ok(meta) => {
+                if let Some(candidate) = candidate {
+                    candidate.probe(self, instructions, signers);
+                }
+                Ok(Sent { meta })
+            }
             Err(failure) => Err(Refused { failure }),
         }
     }

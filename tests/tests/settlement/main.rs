@@ -22,6 +22,7 @@ mod panel;
 mod promo;
 mod random_walk;
 mod releases;
+mod tables;
 mod vouchers;
 mod whole_path;
 mod withdrawals;

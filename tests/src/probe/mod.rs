@@ -1,0 +1,146 @@
+//! The probe: takes the first accepted call of every instruction that a test makes, breaks it in one place at a time and
+//! demands that the built program refuses each of them. So an account constraint that nobody thought of testing is
+//! tested, and an instruction without a check is found by the test that first uses it.
+//!
+//! Each break runs on a copy of the chain as it was before the call. What is rightly accepted stands in
+//! [`exceptions`], each with its reason. With `WAYBILL_WRITE_CHECKS=1` every outcome is appended to `checks.tsv` in the
+//! target directory, from which `cargo run -p waybill-tests --example checks` writes `programs/CHECKS.md`.
+
+mod breaks;
+pub mod exceptions;
+pub mod idl;
+
+use std::{
+    collections::HashSet,
+    io::Write as _,
+    path::PathBuf,
+    sync::{LazyLock, Mutex},
+};
+
+use anchor_lang::solana_program::instruction::Instruction;
+use litesvm::{LiteSVM, types::FailedTransactionMetadata};
+use solana_keypair::Keypair;
+
+use crate::world::{self, World};
+use breaks::{Break, Subject};
+use idl::Idls;
+
+static IDLS: LazyLock<Idls> = LazyLock::new(Idls::load);
+/// The instructions that this process has probed, as (program name, instruction name).
+static PROBED: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);
+
+/// A call that may be probed once it was accepted: the chain before it, and which instruction it is about.
+pub(crate) struct Candidate {
+    before: LiteSVM,
+    at: usize,
+    name: String,
+}
+
+impl Candidate {
+    /// The last instruction of a transaction that calls one of our programs, if this process has not probed it yet.
+    pub(crate) fn find(svm: &LiteSVM, instructions: &[Instruction]) -> Option<Self> {
+        let (at, name) = instructions.iter().enumerate().rev().find_map(|(at, built)| {
+            IDLS.instruction(&built.program_id, &built.data).map(|described| (at, described.title()))
+        })?;
+        let known = PROBED.lock().unwrap_or_else(std::sync::PoisonError::into_inner).contains(&name);
+        (!known).then(|| Self { before: svm.clone(), at, name })
+    }
+
+    /// Breaks the accepted call in every way and demands that each is refused.
+    ///
+    /// # Panics
+    /// When the program accepts a broken call, or stops without a named error.
+    #[track_caller]
+    pub(crate) fn probe(self, world: &World, instructions: &[Instruction], signers: &[&Keypair]) {
+        if !PROBED.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(self.name.clone()) {
+            return;
+        }
+        let built = &instructions[self.at];
+        let described = IDLS.instruction(&built.program_id, &built.data).unwrap();
+        let subject = Subject { svm: &self.before, built, described };
+        let mut faults = Vec::new();
+        for attempt in subject.breaks() {
+            let outcome = self.attempt(world, instructions, signers, &attempt);
+            let exception = exceptions::find(&self.name, &attempt.account, attempt.check);
+            let cell = match (&outcome, exception) {
+                (Outcome::Refused(error), _) => error.clone(),
+                (Outcome::Stopped(error), _) => {
+                    faults.push(format!("{} {}: stops without a named error: {error}", attempt.account, attempt.check));
+                    continue;
+                }
+                (Outcome::Accepted, _) if attempt.may_succeed => "accepted".to_owned(),
+                (Outcome::Accepted, Some(reason)) => format!("allowed: {reason}"),
+                (Outcome::Accepted, None) => {
+                    faults.push(format!("{} {}: accepted", attempt.account, attempt.check));
+                    continue;
+                }
+            };
+            record(&self.name, &attempt.account, attempt.check, &cell);
+        }
+        assert!(faults.is_empty(), "{} does not refuse what it must:\n  {}", self.name, faults.join("\n  "));
+    }
+
+    fn attempt(&self, world: &World, instructions: &[Instruction], signers: &[&Keypair], broken: &Break) -> Outcome {
+        let mut svm = self.before.clone();
+        for (address, account) in &broken.accounts {
+            svm.set_account(*address, account.clone()).unwrap();
+        }
+        let mut all = instructions.to_vec();
+        all[self.at] = broken.built.clone();
+        if broken.twice {
+            all.push(broken.built.clone());
+        }
+        let stranger = breaks::stranger();
+        let mut keys = signers.to_vec();
+        keys.push(&stranger);
+        svm.expire_blockhash();
+        let transaction = world::transaction(&svm, &world.payer, &all, &keys);
+        match svm.send_transaction(transaction) {
+            Ok(_) => Outcome::Accepted,
+            Err(failure) => Outcome::of(&failure),
+        }
+    }
+}
+
+enum Outcome {
+    Accepted,
+    /// With the name of the error.
+    Refused(String),
+    /// The program panicked or ran out of something: nobody can say why it refused.
+    Stopped(String),
+}
+
+impl Outcome {
+    fn of(failure: &FailedTransactionMetadata) -> Self {
+        let named = failure.meta.logs.iter().rev().find_map(|line| {
+            let rest = line.split_once("Error Code: ")?.1;
+            Some(rest.split(['.', ' ']).next()?.to_owned())
+        });
+        if let Some(name) = named {
+            return Self::Refused(name);
+        }
+        let text = format!("{:?}", failure.err);
+        let stopped = ["ProgramFailedToComplete", "ComputationalBudgetExceeded", "AccessViolation"];
+        if stopped.iter().any(|word| text.contains(word)) {
+            return Self::Stopped(format!("{text}\n    {}", failure.meta.logs.join("\n    ")));
+        }
+        // The runtime, the system or the token program refused: `InstructionError(1, MissingRequiredSignature)`.
+        let inner = text.split_once(", ").map_or(text.as_str(), |(_, rest)| rest);
+        Self::Refused(inner.trim_end_matches(')').replace("Custom(", "runtime error "))
+    }
+}
+
+/// Where outcomes are kept between the tests and the generator.
+#[must_use]
+pub fn record_path() -> PathBuf {
+    world::target_dir().join("checks.tsv")
+}
+
+fn record(instruction: &str, account: &str, check: &str, outcome: &str) {
+    if std::env::var_os("WAYBILL_WRITE_CHECKS").is_none() {
+        return;
+    }
+    let mut file = std::fs::OpenOptions::new().create(true).append(true).open(record_path()).unwrap();
+    // One write per line, so lines of tests that run at the same time do not mix.
+    file.write_all(format!("{instruction}\t{account}\t{check}\t{outcome}\n").as_bytes()).unwrap();
+}
