@@ -78,7 +78,12 @@ impl Candidate {
             record(&self.name, &attempt.account, attempt.check, &cell);
         }
         // A recording run lists them all.
-        assert!(faults.is_empty() || recording(), "{} does not refuse what it must:\n  {}", self.name, faults.join("\n  "));
+        assert!(
+            faults.is_empty() || recording(),
+            "{} does not refuse what it must:\n  {}",
+            self.name,
+            faults.join("\n  ")
+        );
     }
 
     fn attempt(&self, world: &World, instructions: &[Instruction], signers: &[&Keypair], broken: &Break) -> Outcome {

@@ -31,7 +31,7 @@ pub struct Verifier {
     pub node: Keypair,
 }
 
-pub struct Panel {
+pub struct Hearing {
     pub desk: Desk,
     pub epoch: u32,
     pub receipts: Vec<Receipt>,
@@ -41,12 +41,12 @@ pub struct Panel {
     pub verifiers: Vec<Verifier>,
 }
 
-impl Panel {
+impl Hearing {
     /// A posted batch that is not drawn yet, and `n` verifiers that joined before.
     pub fn posted(n: usize, enforce: bool) -> Self {
-        let mut panel = Self::prepared(n, enforce);
-        panel.post();
-        panel
+        let mut hearing = Self::prepared(n, enforce);
+        hearing.post();
+        hearing
     }
 
     /// The same before the batch is posted.
@@ -64,7 +64,7 @@ impl Panel {
         }
         let create = ix::create_verifier_set(desk.payer(), CLASS);
         desk.measure("create_verifier_set", "64 seats", create, &[]);
-        let mut panel = Self {
+        let mut hearing = Self {
             epoch: desk.epoch(),
             desk,
             receipts: vec![],
@@ -74,10 +74,10 @@ impl Panel {
             verifiers: vec![],
         };
         for index in 0..n {
-            panel.add_verifier(index);
+            hearing.add_verifier(index);
         }
-        panel.build();
-        panel
+        hearing.build();
+        hearing
     }
 
     /// Registers, stakes and seats verifier `index`.
@@ -189,9 +189,9 @@ impl Panel {
 
     /// A drawn batch.
     pub fn seeded(n: usize, enforce: bool) -> Self {
-        let mut panel = Self::posted(n, enforce);
-        panel.seed().unwrap();
-        panel
+        let mut hearing = Self::posted(n, enforce);
+        hearing.seed().unwrap();
+        hearing
     }
 
     /// The receipt that a draw hits.
@@ -233,11 +233,11 @@ impl Panel {
         seeds::find_audit(&self.address(), draw).0
     }
 
-    /// A panel with the audit of draw 0 open.
+    /// A hearing with the audit of draw 0 open.
     pub fn opened(n: usize, enforce: bool) -> (Self, Pubkey) {
-        let mut panel = Self::seeded(n, enforce);
-        let audit = panel.open(0);
-        (panel, audit)
+        let mut hearing = Self::seeded(n, enforce);
+        let audit = hearing.open(0);
+        (hearing, audit)
     }
 
     pub fn audit(&self, address: &Pubkey) -> Audit {
