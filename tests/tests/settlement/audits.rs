@@ -42,7 +42,7 @@ fn the_seed_is_the_hash_of_the_slot_32_after_the_posting() {
     let posted = hearing.batch().posted_slot;
     let seed = ix::seed_audits(hearing.address());
     hearing.set_slot_hashes(posted + 31 - 511, posted + 31);
-    assert_refused(hearing.desk.send(&[seed.clone()], &[]), SettleError::SeedTooEarly);
+    assert_refused(hearing.desk.send(std::slice::from_ref(&seed), &[]), SettleError::SeedTooEarly);
     hearing.set_slot_hashes(posted + 200 - 511, posted + 200);
     let sent = hearing.desk.measure("seed_audits", "512 slot hashes", seed.clone(), &[]);
     let [event] = sent.log_events::<AuditsSeeded>().try_into().ok().unwrap();
@@ -88,7 +88,7 @@ fn only_the_slot_hashes_sysvar_draws_and_only_a_posted_batch() {
         assert_refused(hearing.desk.send(&[seed], &[]), ErrorCode::AccountOwnedByWrongProgram);
     }
     pause_all(&mut hearing, pause::POSTING);
-    assert_refused(hearing.desk.send(&[seed.clone()], &[]), SettleError::Paused);
+    assert_refused(hearing.desk.send(std::slice::from_ref(&seed), &[]), SettleError::Paused);
     pause_all(&mut hearing, 0);
     hearing.desk.rewrite(batch, |batch: &mut Batch| (batch.state, batch.final_at) = (BatchState::Final, 1));
     assert_refused(hearing.desk.net.world.send(&[seed], &[]), SettleError::BatchState);
@@ -176,13 +176,13 @@ fn a_receipt_of_another_batch_class_or_worker_is_refused() {
     for change in changes {
         let kept: StagedReceipt = hearing.desk.net.world.read(&staged);
         hearing.desk.rewrite(staged, change);
-        assert_refused(hearing.desk.send(&[open.clone()], &[]), SettleError::ReceiptMismatch);
+        assert_refused(hearing.desk.send(std::slice::from_ref(&open), &[]), SettleError::ReceiptMismatch);
         hearing.desk.rewrite(staged, |s: &mut StagedReceipt| (s.gateway, s.epoch) = (kept.gateway, kept.epoch));
     }
     let node = market::seeds::find_node(&hearing.desk.net.worker.pubkey()).0;
     let worker = hearing.desk.net.worker.pubkey();
     hearing.desk.rewrite(node, |node: &mut Node| node.worker = Pubkey::new_unique());
-    assert_refused(hearing.desk.send(&[open.clone()], &[]), SettleError::NodeMismatch);
+    assert_refused(hearing.desk.send(std::slice::from_ref(&open), &[]), SettleError::NodeMismatch);
     hearing.desk.rewrite(node, |node: &mut Node| node.worker = worker);
     let set = seeds::find_verifier_set(CLASS).0;
     hearing.desk.send(&[ix::create_verifier_set(hearing.desk.payer(), CLASS + 1)], &[]).unwrap();
@@ -210,7 +210,7 @@ fn only_what_the_worker_signed_is_staged() {
     let signature = hearing.desk.net.worker.sign_message(&receipt.to_bytes());
     let [_, stage] = ix::stage_receipt(payer, &receipt, &signature.into());
     assert_refused(hearing.desk.send(&[check, stage.clone()], &[]), SettleError::SignatureCheck);
-    assert_refused(hearing.desk.send(&[stage.clone()], &[]), SettleError::SignatureCheck);
+    assert_refused(hearing.desk.send(std::slice::from_ref(&stage), &[]), SettleError::SignatureCheck);
     // A receipt of another deployment, and another receipt's address.
     let foreign = Receipt { domain: [1; 8], ..receipt };
     let signature = hearing.desk.net.worker.sign_message(&foreign.to_bytes());
@@ -321,19 +321,19 @@ fn a_seat_needs_a_staked_verifier_and_both_signatures() {
     }
     let stake = hearing.desk.net.world.read::<Party>(&party).stake;
     hearing.desk.rewrite(party, |party: &mut Party| party.stake = stake - 1);
-    assert_refused(hearing.desk.send(&[join.clone()], &[&owner, &node]), SettleError::NotStaked);
+    assert_refused(hearing.desk.send(std::slice::from_ref(&join), &[&owner, &node]), SettleError::NotStaked);
     hearing.desk.rewrite(party, |party: &mut Party| party.stake = stake);
     pause_all(&mut hearing, pause::REGISTRATION);
-    assert_refused(hearing.desk.send(&[join.clone()], &[&owner, &node]), SettleError::Paused);
+    assert_refused(hearing.desk.send(std::slice::from_ref(&join), &[&owner, &node]), SettleError::Paused);
     let other_set = ix::create_verifier_set(hearing.desk.payer(), CLASS + 1);
-    assert_refused(hearing.desk.send(&[other_set.clone()], &[]), SettleError::Paused);
+    assert_refused(hearing.desk.send(std::slice::from_ref(&other_set), &[]), SettleError::Paused);
     pause_all(&mut hearing, 0);
     let class = market::seeds::find_det_class(CLASS + 1).0;
     let mislabelled = swap(other_set.clone(), class, market::seeds::find_det_class(CLASS).0);
     assert_refused(hearing.desk.send(&[mislabelled], &[]), SettleError::AccountMismatch);
     hearing.desk.rewrite(class, |class: &mut DetClass| class.enabled = false);
     assert_refused(hearing.desk.send(&[other_set], &[]), SettleError::ClassDisabled);
-    hearing.desk.send(&[join.clone()], &[&owner, &node]).unwrap();
+    hearing.desk.send(std::slice::from_ref(&join), &[&owner, &node]).unwrap();
     assert_refused(hearing.desk.send(&[join], &[&owner, &node]), SettleError::SeatTaken);
     assert!(
         hearing.desk.send(&[ix::create_verifier_set(hearing.desk.payer(), CLASS)], &[]).is_err(),
@@ -351,12 +351,12 @@ fn a_seat_is_left_by_its_owner_or_for_want_of_stake() {
     let hidden = unsigned(leave.clone(), owner.pubkey());
     assert_refused(hearing.desk.send(&[hidden], &[]), ErrorCode::AccountNotSigner);
     let evict = ix::evict_verifier(other.pubkey(), CLASS, 1);
-    assert_refused(hearing.desk.send(&[evict.clone()], &[]), SettleError::StillFit);
+    assert_refused(hearing.desk.send(std::slice::from_ref(&evict), &[]), SettleError::StillFit);
     let party = market::seeds::find_party(&other.pubkey(), Role::Verifier).0;
     hearing.desk.rewrite(party, |party: &mut Party| party.stake = 0);
     assert_refused(hearing.desk.send(&[ix::evict_verifier(other.pubkey(), CLASS, 0)], &[]), SettleError::NotSeated);
     hearing.desk.rewrite(party, |party: &mut Party| party.role = Role::Gateway);
-    assert_refused(hearing.desk.send(&[evict.clone()], &[]), SettleError::AccountMismatch);
+    assert_refused(hearing.desk.send(std::slice::from_ref(&evict), &[]), SettleError::AccountMismatch);
     hearing.desk.rewrite(party, |party: &mut Party| party.role = Role::Verifier);
     hearing.desk.measure("evict_verifier", "seat 1", evict, &[]);
     hearing.desk.measure("leave_verifiers", "seat 0", leave.clone(), &[&owner]);
@@ -398,7 +398,7 @@ fn an_honest_worker_passes_and_its_verifier_is_paid() {
 
     // The rent waits for the batch: a draw is audited once.
     let close = ix::close_audit(address, &hearing.audit(&address));
-    assert_refused(hearing.desk.send(&[close.clone()], &[]), SettleError::BatchState);
+    assert_refused(hearing.desk.send(std::slice::from_ref(&close), &[]), SettleError::BatchState);
     hearing.desk.advance(CHALLENGE_S.into());
     hearing.finalize().unwrap();
     let rent = hearing.desk.net.world.svm.get_account(&address).unwrap().lamports;
@@ -434,7 +434,7 @@ fn a_verdict_is_signed_by_the_chairs_node_about_this_audit() {
     assert_refused(hearing.submit_signed(&early, &other), SettleError::AuditState);
     let [check, submit] =
         ix::submit_verdict(CLASS, &node.pubkey(), &verdict, &node.sign_message(&verdict.to_bytes()).into());
-    assert_refused(hearing.desk.send(&[submit.clone()], &[]), SettleError::SignatureCheck);
+    assert_refused(hearing.desk.send(std::slice::from_ref(&submit), &[]), SettleError::SignatureCheck);
     let mut bad = verdict.to_bytes();
     bad[5] = 2;
     let bad_check = signature_check(&node, &bad);
@@ -567,7 +567,7 @@ fn a_line_that_nobody_forfeits_does_not_hold_up_the_others_for_ever() {
     let waive = ix::waive_forfeit(address, &hearing.audit(&address));
     let left = hearing.audit(&address).deadline + 4 * VERDICT_S - hearing.desk.now();
     hearing.desk.advance(left - 1);
-    assert_refused(hearing.desk.send(&[waive.clone()], &[]), SettleError::AuditUnfinished);
+    assert_refused(hearing.desk.send(std::slice::from_ref(&waive), &[]), SettleError::AuditUnfinished);
     hearing.desk.advance(1);
     hearing.desk.measure("waive_forfeit", "first", waive.clone(), &[]);
     assert_refused(hearing.desk.send(&[waive], &[]), SettleError::AlreadyDone);
@@ -609,7 +609,7 @@ fn the_account_for_audits_pays_no_more_than_it_has() {
     silent.data[end] = 1;
     assert_refused(hearing.desk.send(&[silent], &[]), SettleError::NotSeated);
     set_balance(&mut hearing, vault, 0);
-    assert_refused(hearing.desk.net.world.send(&[pay.clone()], &[]), SettleError::InsufficientVault);
+    assert_refused(hearing.desk.net.world.send(std::slice::from_ref(&pay), &[]), SettleError::InsufficientVault);
     set_balance(&mut hearing, vault, fee - 7);
     hearing.desk.net.world.send(&[pay], &[]).unwrap();
     assert_eq!(hearing.desk.earned(&owner), fee - 7);
@@ -837,7 +837,7 @@ fn a_contest_of_a_true_pass_loses_its_bond() {
     hearing.votes(&address, &[(0, true)]);
     appeal(&mut hearing, &address, "challenger").unwrap();
     let settle = ix::settle_bond(address, &key("challenger").pubkey(), 0);
-    assert_refused(hearing.desk.send(&[settle.clone()], &[]), SettleError::AuditState);
+    assert_refused(hearing.desk.send(std::slice::from_ref(&settle), &[]), SettleError::AuditState);
     hearing.votes(&address, &[(1, true), (2, true)]);
     hearing.desk.advance(2 * VERDICT_S);
     hearing.resolve(&address).unwrap();
@@ -855,7 +855,7 @@ fn a_contest_of_a_true_pass_loses_its_bond() {
     hearing.desk.advance(10 * VERDICT_S);
     hearing.finalize().unwrap();
     let close = ix::close_audit(address, &hearing.audit(&address));
-    assert_refused(hearing.desk.send(&[close.clone()], &[]), SettleError::AuditUnfinished);
+    assert_refused(hearing.desk.send(std::slice::from_ref(&close), &[]), SettleError::AuditUnfinished);
     let sent = hearing.desk.send(&[settle], &[]).unwrap();
     let [event] = sent.cpi_events::<BondSettled>().try_into().ok().unwrap();
     assert!(!event.returned);
@@ -904,7 +904,7 @@ fn an_appeal_comes_in_time_with_its_bond_and_only_where_more_can_be_asked() {
         assert_refused(hearing.desk.send(&[contest], &[&key("rich")]), ErrorCode::AccountOwnedByWrongProgram);
     }
     pause_all(&mut hearing, pause::DISPUTES);
-    assert_refused(hearing.desk.send(&[contest.clone()], &[&key("rich")]), SettleError::Paused);
+    assert_refused(hearing.desk.send(std::slice::from_ref(&contest), &[&key("rich")]), SettleError::Paused);
     pause_all(&mut hearing, 0);
     hearing.desk.advance(VERDICT_S);
     assert_refused(hearing.desk.send(&[contest], &[&key("rich")]), SettleError::VerdictLate);
@@ -970,11 +970,11 @@ fn a_cheat_that_was_caught_cannot_be_declared_a_test() {
     // Committed after the draw.
     let canary = reveal.accounts[2].pubkey;
     hearing.desk.rewrite(canary, |canary: &mut Canary| canary.slot = audit.seed_slot);
-    assert_refused(hearing.desk.send(&[reveal.clone()], &[&admin]), SettleError::CanaryMismatch);
+    assert_refused(hearing.desk.send(std::slice::from_ref(&reveal), &[&admin]), SettleError::CanaryMismatch);
     hearing.desk.rewrite(canary, |canary: &mut Canary| canary.slot = audit.seed_slot - 1);
     // Somebody else's worker.
     hearing.desk.rewrite(address, |audit: &mut Audit| audit.operator = Pubkey::new_unique());
-    assert_refused(hearing.desk.send(&[reveal.clone()], &[&admin]), SettleError::CanaryMismatch);
+    assert_refused(hearing.desk.send(std::slice::from_ref(&reveal), &[&admin]), SettleError::CanaryMismatch);
     hearing.desk.rewrite(address, |audit: &mut Audit| audit.operator = admin.pubkey());
     // After the outcome is booked.
     hearing.votes(&address, &[(0, false), (1, false), (2, false)]);

@@ -263,7 +263,7 @@ fn d2_is_opened_by_the_consumer_with_the_gateways_note() {
     case.desk.net.world.fund(&mallory.pubkey(), PURSE);
     let open = case.open_ix();
     let check = signature_check(&case.desk.net.gateway, &note.to_bytes());
-    assert_refused(case.desk.send(&[open.clone()], &[&consumer]), SettleError::SignatureCheck);
+    assert_refused(case.desk.send(std::slice::from_ref(&open), &[&consumer]), SettleError::SignatureCheck);
     let own = signature_check(&consumer, &note.to_bytes());
     assert_refused(case.desk.send(&[own, open.clone()], &[&consumer]), SettleError::SignatureCheck);
     let mut forged = swap(open.clone(), consumer.pubkey(), mallory.pubkey());
@@ -422,7 +422,7 @@ fn d6_accuses_the_signer_of_a_binding_message() {
     let note = case.note(4, 100).to_bytes();
     let open = case.equivocation_ix(&note);
     // Unsigned, signed by another, of another cluster, under another key.
-    assert_refused(case.desk.send(&[open.clone()], &[&consumer]), SettleError::SignatureCheck);
+    assert_refused(case.desk.send(std::slice::from_ref(&open), &[&consumer]), SettleError::SignatureCheck);
     let forged = signature_check(&consumer, &note);
     assert_refused(case.desk.send(&[forged, open.clone()], &[&consumer]), SettleError::SignatureCheck);
     let other = signature_check(&gateway, &case.note(5, 100).to_bytes());

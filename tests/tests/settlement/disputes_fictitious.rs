@@ -226,7 +226,7 @@ fn s23_the_accused_alone_stages_for_itself() {
     let bare = unsigned(staging.clone(), gateway.pubkey());
     assert_refused(court.desk.send(&[check.clone(), bare], &[]), ErrorCode::AccountNotSigner);
     // s19: the check directly before, by the runtime's own sysvar.
-    assert_refused(court.desk.send(&[staging.clone()], &[&gateway]), SettleError::SignatureCheck);
+    assert_refused(court.desk.send(std::slice::from_ref(&staging), &[&gateway]), SettleError::SignatureCheck);
     let other = signature_check(&worker, &[7; 320]);
     assert_refused(court.desk.send(&[other, staging.clone()], &[&gateway]), SettleError::MalformedMessage);
     let elsewhere = swap(staging.clone(), INSTRUCTIONS, mallory.pubkey());
@@ -483,10 +483,10 @@ fn s11_a_dispute_is_closed_after_its_batch_left_the_window() {
     court.open(LINE, index, line).unwrap();
     let (dispute, batch, payer) = (court.dispute(LINE, index), court.batch(), court.desk.payer());
     let close = ix::close_dispute(dispute, batch, payer);
-    assert_refused(court.desk.send(&[close.clone()], &[]), SettleError::DisputeState);
+    assert_refused(court.desk.send(std::slice::from_ref(&close), &[]), SettleError::DisputeState);
     court.desk.advance(RESPONSE_S);
     court.resolve(LINE, index, true).unwrap();
-    assert_refused(court.desk.send(&[close.clone()], &[]), SettleError::SubjectOpen);
+    assert_refused(court.desk.send(std::slice::from_ref(&close), &[]), SettleError::SubjectOpen);
     court.finalize().unwrap();
     let mallory = key("mallory").pubkey();
     assert_refused(court.desk.send(&[swap(close.clone(), payer, mallory)], &[]), SettleError::AccountMismatch);

@@ -141,7 +141,7 @@ fn d1_several_shards_add_up() {
     assert_refused(court.desk.send(&[forged], &[&mallory]), SettleError::Unauthorized);
     assert_refused(court.desk.send(&[unsigned(late.clone(), gateway.pubkey())], &[]), ErrorCode::AccountNotSigner);
     respond(&mut court, dispute, 0).unwrap();
-    court.desk.send(&[late.clone()], &[&gateway]).unwrap();
+    court.desk.send(std::slice::from_ref(&late), &[&gateway]).unwrap();
     assert_eq!(court.desk.net.world.read::<Dispute>(&dispute).state, DisputeState::Answered);
     assert_refused(court.desk.send(&[late], &[&gateway]), SettleError::DisputeState);
 }
@@ -166,7 +166,7 @@ fn d1_is_opened_by_the_operator_with_the_gateways_countersignature() {
     assert_refused(open_with(&mut court, &worker, &receipt), SettleError::SignatureCheck);
     let open = ix::open_underpaid(court.by(), court.batch(), worker.pubkey(), receipt.line_key);
     assert_refused(
-        court.desk.send(&[open.clone()], &[&court.challenger.insecure_clone()]),
+        court.desk.send(std::slice::from_ref(&open), &[&court.challenger.insecure_clone()]),
         SettleError::SignatureCheck,
     );
     let cases: [(fn(&mut Receipt), SettleError); 5] = [
@@ -282,7 +282,7 @@ fn d8_a_worker_is_paid_from_the_vault_of_a_gateway_that_posts_nothing() {
     let mut case = unposted(5_000);
     case.claim().unwrap();
     let early = ix::resolve_direct_claim(&case.outcome(true));
-    assert_refused(case.desk.send(&[early.clone()], &[]), SettleError::DisputePending);
+    assert_refused(case.desk.send(std::slice::from_ref(&early), &[]), SettleError::DisputePending);
     case.desk.advance(RESPONSE_S);
     let sent = case.desk.measure("resolve_direct_claim", "from the vault", early.clone(), &[]);
     let event = resolved(&sent);
@@ -295,7 +295,7 @@ fn d8_a_worker_is_paid_from_the_vault_of_a_gateway_that_posts_nothing() {
     assert!(case.claim().is_err(), "the address is taken");
     assert_refused(case.desk.post(&case.shard), SettleError::EpochClosed);
     let close = ix::close_dispute(case.dispute(), case.desk.gateway_vault(), case.desk.payer());
-    assert_refused(case.desk.send(&[close.clone()], &[]), SettleError::SubjectOpen);
+    assert_refused(case.desk.send(std::slice::from_ref(&close), &[]), SettleError::SubjectOpen);
     let vault = case.desk.gateway_vault();
     let after = case.epoch + 1;
     case.desk.rewrite(vault, |vault: &mut GatewayVault| vault.first_open_epoch = after);
@@ -355,7 +355,7 @@ fn d8_is_claimed_by_the_operator_with_the_gateways_countersignature() {
     let check = signature_check(&case.desk.net.gateway, &case.receipt.to_bytes());
     let by_worker = signature_check(&worker, &case.receipt.to_bytes());
     assert_refused(case.desk.send(&[by_worker, claim.clone()], &[&operator]), SettleError::SignatureCheck);
-    assert_refused(case.desk.send(&[claim.clone()], &[&operator]), SettleError::SignatureCheck);
+    assert_refused(case.desk.send(std::slice::from_ref(&claim), &[&operator]), SettleError::SignatureCheck);
     let changes: [fn(&mut Receipt); 4] =
         [|r| r.epoch += 1, |r| r.gateway[0] ^= 1, |r| r.domain[0] ^= 1, |r| r.line_key[0] ^= 1];
     for change in changes {
