@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use waybill_tests::compute::{ceiling, record_path};
+use waybill_tests::compute::{DESIGN, INNER, record_path};
 
 fn main() {
     let lines = std::fs::read_to_string(record_path()).unwrap();
@@ -31,12 +31,17 @@ fn main() {
     }
     let mut page = String::from(
         "# Compute units and accounts\n\nMeasured in LiteSVM on the SBF binaries by the tests of `tests/`, which also hold every \
-         instruction to its ceiling\nand every account to its size.\nWritten by `cargo run -p waybill-tests --example compute` after a test run with \
-         `WAYBILL_WRITE_COMPUTE=1`.\n\n| instruction | scenario | CU used | CU ceiling | creates, with bytes |\n| --- | --- | ---: | ---: | --- |\n",
+         instruction to\n5 % more than this and every account to its size. \"Design\" is what the design allows; ⚠ marks what is above it.\nWritten by `cargo run -p waybill-tests --example compute` after a test run with \
+         `WAYBILL_WRITE_COMPUTE=1`.\n\n| instruction | scenario | CU used | design | creates, with bytes |\n| --- | --- | ---: | ---: | --- |\n",
     );
     for ((instruction, scenario), (units, created)) in &rows {
-        let ceiling = ceiling(instruction).map_or_else(|| "–".to_owned(), |units| units.to_string());
-        writeln!(page, "| `{instruction}` | {scenario} | {units} | {ceiling} | {created} |").unwrap();
+        let design = DESIGN.iter().find(|(known, _)| known == instruction);
+        let design = design
+            .map_or_else(|| "–".to_owned(), |(_, most)| format!("{most}{}", if units > most { " ⚠" } else { "" }));
+        writeln!(page, "| `{instruction}` | {scenario} | {units} | {design} | {created} |").unwrap();
+    }
+    for (inner, outer) in INNER {
+        writeln!(page, "| `{inner}` | within `{outer}` | | | |").unwrap();
     }
     page.push_str(
         "\n## Accounts\n\nRent is what the account holds and returns when it closes, in lamports (1 SOL = 1,000,000,000).\n\n\

@@ -1,163 +1,92 @@
-//! Ceilings of compute and of account sizes, and the record of what instructions used and created.
+//! What instructions may use and create: what `programs/COMPUTE.md` says that they did, plus 5 %.
 //!
 //! With `WAYBILL_WRITE_COMPUTE=1` each measurement is appended to `compute.tsv` in the target directory, from which
-//! `cargo run -p waybill-tests --example compute` writes `programs/COMPUTE.md`.
+//! `cargo run -p waybill-tests --example compute` writes the page anew.
 
-use std::{fmt, io::Write as _, path::PathBuf};
+use std::{collections::BTreeMap, fmt, io::Write as _, path::PathBuf, sync::LazyLock};
 
 use anchor_lang::prelude::Pubkey;
-use sha2::{Digest as _, Sha256};
 
-/// The most an instruction may use, by program and instruction: what it used when it was last measured, plus 5 %.
-/// Addresses derive from fixed keys, so the search for a bump costs the same in every run.
-const CEILINGS: &[(&str, u64)] = &[
-    ("coin::burn_fees", 21_700),
-    ("coin::cancel_spend", 8_400),
-    ("coin::execute_spend", 23_200),
-    ("coin::genesis_mint", 42_200),
-    ("coin::init_coin", 19_500),
-    ("coin::init_rate", 12_000),
-    ("coin::init_release", 5_500),
-    ("coin::open_vault", 27_200),
-    ("coin::propose_spend", 13_800),
-    ("coin::release", 31_300),
-    ("coin::release_team", 19_400),
-    ("coin::revoke_mint", 9_700),
-    ("coin::roll_rate", 8_000),
-    ("coin::set_reporters", 8_500),
-    ("coin::spend_vault", 20_300),
-    ("coin::submit_rate", 8_200),
-    ("market::add_stake", 16_600),
-    ("market::apply_params", 8_100),
-    ("market::begin_unstake", 11_100),
-    ("market::bid_slot", 25_300),
-    ("market::close_ask", 10_800),
-    ("market::close_campaign", 6_700),
-    ("market::close_container", 3_500),
-    ("market::close_node", 2_800),
-    ("market::close_observation", 4_200),
-    ("market::close_seat", 2_500),
-    ("market::close_slot_auction", 5_700),
-    ("market::close_snapshot", 4_400),
-    ("market::close_ticket", 2_700),
-    ("market::create_campaign", 35_500),
-    ("market::create_container", 19_300),
-    ("market::create_market", 18_400),
-    ("market::finish_unstake", 17_100),
-    ("market::init_config", 17_300),
-    ("market::observe_demand", 18_300),
-    ("market::post_ask", 24_200),
-    ("market::post_offer", 29_900),
-    ("market::propose_params", 18_200),
-    ("market::register_artifact", 21_600),
-    ("market::register_det_class", 14_100),
-    ("market::register_node", 16_400),
-    ("market::register_party", 21_200),
-    ("market::remove_offer", 19_600),
-    ("market::renew_node", 7_700),
-    ("market::retire_container", 5_500),
-    ("market::revoke_node", 4_500),
-    ("market::roll_container", 27_000),
-    ("market::roll_market", 12_900),
-    ("market::roll_minima", 6_100),
-    ("market::roll_slots", 22_300),
-    ("market::set_quality", 6_400),
-    ("market::set_tier", 5_000),
-    ("market::slash", 33_300),
-    ("market::top_up_campaign", 16_000),
-    ("market::tune_det_class", 7_800),
-    ("market::withdraw_campaign", 17_400),
-    ("settlement::appeal_audit", 13_400),
-    ("settlement::claim_line", 16_200),
-    ("settlement::close_audit", 6_100),
-    ("settlement::close_channel", 11_900),
-    ("settlement::close_dispute", 3_400),
-    ("settlement::close_event", 2_600),
-    ("settlement::commit_canary", 16_300),
-    ("settlement::create_verifier_set", 8_700),
-    ("settlement::evict_verifier", 4_800),
-    ("settlement::finalize_batch", 14_200),
-    ("settlement::forfeit_line", 11_300),
-    ("settlement::init_config", 43_300),
-    ("settlement::join_verifiers", 14_100),
-    ("settlement::leave_verifiers", 2_800),
-    ("settlement::open_audit", 82_100),
-    ("settlement::open_channel", 57_200),
-    ("settlement::open_dispute", 29_000),
-    ("settlement::open_earnings", 22_600),
-    ("settlement::open_gateway", 39_000),
-    ("settlement::pay_verifier", 17_600),
-    ("settlement::post_batch", 33_200),
-    ("settlement::prove_dispute", 6_600),
-    ("settlement::prove_event", 21_500),
-    ("settlement::prove_order", 5_400),
-    ("settlement::prove_price", 9_200),
-    ("settlement::punish_verifier", 65_100),
-    ("settlement::punish_worker", 55_700),
-    ("settlement::request_close", 5_200),
-    ("settlement::resolve_audit", 9_900),
-    ("settlement::resolve_direct_claim", 69_400),
-    ("settlement::resolve_dispute", 64_900),
-    ("settlement::resolve_overcharge", 69_800),
-    ("settlement::respond_dispute", 11_300),
-    ("settlement::respond_line", 6_200),
-    ("settlement::reveal_canary", 7_600),
-    ("settlement::revoke_delegate", 3_900),
-    ("settlement::set_delegate", 5_500),
-    ("settlement::set_sweep", 3_400),
-    ("settlement::settle_bond", 14_500),
-    ("settlement::settle_delegated", 15_200),
-    ("settlement::settle_promo", 47_300),
-    ("settlement::stage_receipt", 13_400),
-    ("settlement::submit_verdict", 7_200),
-    ("settlement::sweep_batch", 32_800),
-    ("settlement::sweep_earnings", 20_100),
-    ("settlement::sync_deposit", 7_200),
-    ("settlement::top_up_gateway", 11_100),
-    ("settlement::unstage_receipt", 2_400),
-    ("settlement::waive_forfeit", 8_300),
-    ("settlement::withdraw_earnings", 14_100),
-];
-/// The ceiling of an authority or pause instruction of any program.
-const AUTHORITY_CEILING: u64 = 10_000;
+use crate::probe::idl::Idls;
 
-/// The most bytes an account of ours may have: its size now. A batch grows with its lines: its row is
-/// that of 8,192.
-const SIZES: &[(&str, usize)] = &[
-    ("coin::Breaker", 162),
-    ("coin::CoinConfig", 383),
-    ("coin::PendingSpend", 167),
-    ("coin::Rate", 415),
-    ("coin::Release", 96),
-    ("market::Artifact", 698),
-    ("market::Ask", 199),
-    ("market::Campaign", 260),
-    ("market::Container", 687),
-    ("market::DetClass", 162),
-    ("market::Market", 746),
-    ("market::MarketConfig", 623),
-    ("market::Node", 203),
-    ("market::Observation", 158),
-    ("market::Offer", 187),
-    ("market::Party", 181),
-    ("market::Seat", 146),
-    ("market::SlashTicket", 154),
-    ("market::SlotAuction", 1_479),
-    ("market::SplitSnapshot", 299),
-    ("settlement::Audit", 446),
-    ("settlement::Batch", 1_391),
-    ("settlement::Canary", 114),
-    ("settlement::Channel", 399),
-    ("settlement::Earnings", 274),
-    ("settlement::FeeDay", 98),
-    ("settlement::GatewayVault", 230),
-    ("settlement::PoolBreaker", 162),
-    ("settlement::PromoEvent", 279),
-    ("settlement::SettleConfig", 538),
-    ("settlement::StagedReceipt", 288),
-    ("settlement::VerifierSet", 5_238),
-    ("settlement::WorkerRecord", 146),
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../programs/COMPUTE.md");
+
+/// What the design allows an instruction, in compute units; the rest has no limit but its own last measurement.
+pub const DESIGN: &[(&str, u64)] = &[
+    ("coin::submit_rate", 10_000),
+    ("coin::roll_rate", 10_000),
+    ("coin::release", 30_000),
+    ("market::register_party", 25_000),
+    ("market::add_stake", 20_000),
+    ("market::begin_unstake", 10_000),
+    ("market::finish_unstake", 20_000),
+    ("market::slash", 20_000),
+    ("market::register_artifact", 30_000),
+    ("market::create_container", 35_000),
+    ("market::post_ask", 15_000),
+    ("market::post_offer", 15_000),
+    ("market::roll_market", 12_000),
+    ("market::roll_container", 15_000),
+    ("market::create_campaign", 30_000),
+    ("market::bid_slot", 20_000),
+    ("market::roll_slots", 30_000),
+    ("settlement::settle_promo", 20_000),
+    ("settlement::open_channel", 45_000),
+    ("settlement::sync_deposit", 10_000),
+    ("settlement::settle_voucher", 12_000),
+    ("settlement::settle_delegated", 20_000),
+    ("settlement::request_close", 8_000),
+    ("settlement::close_channel", 25_000),
+    ("settlement::post_batch", 30_000),
+    ("settlement::finalize_batch", 15_000),
+    ("settlement::seed_audits", 15_000),
+    ("settlement::submit_verdict", 15_000),
+    ("settlement::open_dispute", 25_000),
+    ("settlement::respond_dispute", 40_000),
+    ("settlement::resolve_dispute", 40_000),
+    ("settlement::claim_line", 25_000),
+    ("settlement::withdraw_earnings", 15_000),
+    ("settlement::direct_claim", 30_000),
 ];
+
+/// Instructions that only another program calls, and which call of its measures them.
+pub const INNER: &[(&str, &str)] =
+    &[("market::charge_promo", "settlement::settle_promo"), ("market::close_royalties", "settlement::close_royalties")];
+
+static IDLS: LazyLock<Idls> = LazyLock::new(Idls::load);
+static TABLE: LazyLock<Table> = LazyLock::new(|| Table::read(&std::fs::read_to_string(PAGE).unwrap_or_default()));
+
+/// The page as it was last written.
+#[derive(Default)]
+struct Table {
+    /// By instruction and scenario.
+    units: BTreeMap<(String, String), u64>,
+    /// The largest of each type.
+    bytes: BTreeMap<String, usize>,
+}
+
+impl Table {
+    fn read(page: &str) -> Self {
+        let mut table = Self::default();
+        for line in page.lines() {
+            let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+            match cells[..] {
+                [instruction, scenario, used, ..] if cells.len() == 5 => {
+                    if let Ok(used) = used.parse() {
+                        table.units.insert((instruction.trim_matches('`').to_owned(), scenario.to_owned()), used);
+                    }
+                }
+                [account, bytes, _] => {
+                    if let Some(Ok(most)) = bytes.split(" – ").last().map(str::parse) {
+                        table.bytes.insert(account.trim_matches('`').to_owned(), most);
+                    }
+                }
+                _ => {}
+            }
+        }
+        table
+    }
+}
 
 /// An account that an instruction created.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -180,40 +109,33 @@ impl Created {
     /// What an account is, by its owner and first bytes.
     #[must_use]
     pub fn of(owner: &Pubkey, data: &[u8], lamports: u64) -> Self {
-        let programs = [("coin", coin::ID), ("market", market::ID), ("settlement", settlement::ID)];
-        let ours = programs.iter().find(|(_, id)| id == owner).map(|(program, _)| {
-            let listed = |name: &&str| {
-                let kind = name.split_once("::").map_or("", |(of, kind)| if of == *program { kind } else { "" });
-                data.starts_with(&Sha256::digest(format!("account:{kind}"))[..8])
-            };
-            let name = SIZES.iter().map(|(name, _)| *name).find(listed);
-            name.map_or_else(|| format!("{program}: not listed"), str::to_owned)
-        });
         let other = || match data.len() {
             82 => "mint".to_owned(),
             165 => "token account".to_owned(),
             _ => "other account".to_owned(),
         };
-        Self { name: ours.unwrap_or_else(other), bytes: data.len(), lamports }
-    }
-
-    /// # Panics
-    /// When the account is larger than its row allows.
-    pub fn assert_size(&self) {
-        if let Some((_, most)) = SIZES.iter().find(|(name, _)| *name == self.name) {
-            assert!(self.bytes <= *most, "{} has {} bytes, {most} before", self.name, self.bytes);
-        }
+        Self { name: IDLS.account(owner, data).unwrap_or_else(other), bytes: data.len(), lamports }
     }
 }
 
-/// The ceiling of `program::instruction`, if it has one.
-#[must_use]
-pub fn ceiling(instruction: &str) -> Option<u64> {
-    let name = instruction.split_once("::")?.1;
-    if ["propose_authority", "accept_authority", "pause", "resume"].contains(&name) {
-        return Some(AUTHORITY_CEILING);
+/// Holds a call to what it used and created when the page was written.
+///
+/// # Panics
+/// When the page does not know it, or it grew.
+#[track_caller]
+pub(crate) fn check(instruction: &str, scenario: &str, units: u64, created: &[Created]) {
+    let key = (instruction.to_owned(), scenario.to_owned());
+    let Some(used) = TABLE.units.get(&key) else {
+        panic!("programs/COMPUTE.md does not have {instruction} ({scenario}): write it anew, as its first lines say");
+    };
+    let ceiling = used + used / 20;
+    assert!(units <= ceiling, "{instruction} ({scenario}) used {units} CU, {used} before");
+    for account in created {
+        let Some(most) = TABLE.bytes.get(&account.name) else {
+            panic!("programs/COMPUTE.md does not have the account {}: write it anew", account.name);
+        };
+        assert!(account.bytes <= *most, "{} has {} bytes, {most} before", account.name, account.bytes);
     }
-    CEILINGS.iter().find(|(known, _)| *known == instruction).map(|(_, ceiling)| *ceiling)
 }
 
 /// Where measurements are kept between the tests and the generator.
@@ -232,4 +154,19 @@ pub(crate) fn record(instruction: &str, scenario: &str, units: u64, created: &[C
     let created: Vec<String> = created.iter().map(ToString::to_string).collect();
     file.write_all(format!("{instruction}\t{scenario}\t{units}\t{}\n", created.join(",")).as_bytes()).unwrap();
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_read_as_it_is_written() {
+        let page = "| instruction | scenario | CU used | design | creates, with bytes |\n| --- | --- | ---: | ---: | --- |\n\
+                    | `a::x` | one | 10 | – | b::C 7 |\n\n| account | bytes | rent |\n| --- | ---: | ---: |\n\
+                    | `b::C` | 5 – 7 | 1 – 2 |\n| `b::D` | 9 | 1 |\n";
+        let table = Table::read(page);
+        assert_eq!(table.units, BTreeMap::from([(("a::x".to_owned(), "one".to_owned()), 10)]));
+        assert_eq!(table.bytes, BTreeMap::from([("b::C".to_owned(), 7), ("b::D".to_owned(), 9)]));
+    }
 }

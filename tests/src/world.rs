@@ -226,19 +226,12 @@ impl World {
     // transactions
 
     /// Sends instructions in one transaction; the payer pays and signs. The same instructions can be sent again.
-    /// The first accepted call of an instruction is [probed](crate::probe).
     #[track_caller]
     pub fn send(&mut self, instructions: &[Instruction], signers: &[&Keypair]) -> Result<Sent, Refused> {
         self.svm.expire_blockhash();
-        let candidate = Candidate::find(&self.svm, instructions);
         let transaction = transaction(&self.svm, &self.payer, instructions, signers);
         match self.svm.send_transaction(transaction) {
-            Ok(meta) => {
-                if let Some(candidate) = candidate {
-                    candidate.probe(self, instructions, signers);
-                }
-                Ok(Sent { meta })
-            }
+            Ok(meta) => Ok(Sent { meta }),
             Err(failure) => Err(Refused { failure }),
         }
     }
@@ -254,8 +247,8 @@ impl World {
         }
     }
 
-    /// Sends one instruction that must succeed within its compute ceiling and create no account larger than before; a
-    /// recording run only writes down what it used (see [`compute`]).
+    /// Sends one instruction that must succeed, use no more compute and create no larger account than before; a
+    /// recording run only writes down what it used (see [`compute`]). Then the call is [probed](crate::probe).
     /// `instruction` is `program::instruction`.
     #[track_caller]
     pub fn measure(&mut self, instruction: &str, scenario: &str, built: Instruction, signers: &[&Keypair]) -> Sent {
@@ -273,7 +266,11 @@ impl World {
     ) -> Sent {
         let named = built.iter().flat_map(|instruction| &instruction.accounts);
         let new: Vec<Pubkey> = named.map(|meta| meta.pubkey).filter(|address| !self.exists(address)).collect();
+        let candidate = Candidate::new(&self.svm, instruction, scenario, built);
         let sent = self.must(built, signers);
+        if let Some(candidate) = candidate {
+            candidate.probe(self, built, signers, &sent.meta.logs);
+        }
         let units = sent.compute_units();
         let created: Vec<Created> = new
             .iter()
@@ -281,12 +278,8 @@ impl World {
             .filter(|account| !account.data.is_empty())
             .map(|account| Created::of(&account.owner, &account.data, account.lamports))
             .collect();
-        if compute::record(instruction, scenario, units, &created) {
-            return sent;
-        }
-        created.iter().for_each(Created::assert_size);
-        if let Some(ceiling) = compute::ceiling(instruction) {
-            assert!(units <= ceiling, "{instruction} ({scenario}) used {units} CU, its ceiling is {ceiling}");
+        if !compute::record(instruction, scenario, units, &created) {
+            compute::check(instruction, scenario, units, &created);
         }
         sent
     }

@@ -1,12 +1,15 @@
 //! The ways in which one call is broken, each in one place.
 
-use anchor_lang::{prelude::Pubkey, solana_program::instruction::Instruction};
+use anchor_lang::{
+    prelude::Pubkey,
+    solana_program::instruction::{AccountMeta, Instruction},
+};
 use anchor_spl::token::spl_token;
 use litesvm::LiteSVM;
 use solana_keypair::Keypair;
 use solana_signer::Signer;
 
-use super::idl::Described;
+use super::idl::{Described, Idls};
 use crate::world::key;
 
 type Account = solana_account::Account;
@@ -26,8 +29,13 @@ pub struct Break {
 /// An accepted call on the chain as it was before it.
 pub struct Subject<'a> {
     pub svm: &'a LiteSVM,
+    pub idls: &'a Idls,
     pub built: &'a Instruction,
     pub described: Described<'a>,
+    /// The other instructions of its transaction, whose signers and writable accounts are also its own.
+    pub others: Vec<&'a Instruction>,
+    /// Whether it took stake: otherwise the accounts for that are not used.
+    pub slashed: bool,
 }
 
 /// A key that has SOL and no part in any scenario.
@@ -48,7 +56,8 @@ impl Subject<'_> {
         for (at, meta) in self.built.accounts.iter().enumerate() {
             let name = names.get(at).cloned().unwrap_or_else(|| format!("remaining {}", at - names.len()));
             let optional_absent = meta.pubkey == self.built.program_id && name != "program";
-            if optional_absent {
+            let unused = name.starts_with("slash.") && !self.slashed;
+            if optional_absent || unused {
                 continue;
             }
             if meta.is_signer {
@@ -83,6 +92,7 @@ impl Subject<'_> {
         let key = self.built.accounts[at].pubkey;
         self.built.accounts.iter().filter(|meta| meta.pubkey == key && meta.is_signer).count() == 1
             && key != crate::world::key("payer").pubkey()
+            && !self.others().any(|meta| meta.pubkey == key && meta.is_signer)
     }
 
     fn state(&self, at: usize, name: &str, all: &mut Vec<Break>) {
@@ -121,11 +131,22 @@ impl Subject<'_> {
             closed.accounts.push((meta.pubkey, empty));
             all.push(closed);
         }
-        let mut copy = self.with(name, "a copy elsewhere");
-        let address = key(&format!("copy of {}", meta.pubkey)).pubkey();
-        copy.built.accounts[at].pubkey = address;
-        copy.accounts.push((address, account.clone()));
-        all.push(copy);
+        let elsewhere = |check: &'static str, account: Account| {
+            let mut broken = self.with(name, check);
+            let address = key(&format!("{check} {}", meta.pubkey)).pubkey();
+            broken.built.accounts[at].pubkey = address;
+            broken.accounts.push((address, account));
+            broken
+        };
+        match self.idls.identity(&account.owner, &account.data) {
+            // A program makes its accounts at derived addresses, so a copy cannot exist, but one of another subject can.
+            Some(identity) => {
+                let mut sibling = account.clone();
+                identity.iter().for_each(|(at, _)| sibling.data[*at] ^= 1);
+                all.push(elsewhere("another subject", sibling));
+            }
+            None => all.push(elsewhere("a copy elsewhere", account.clone())),
+        }
         if let Some(other) = self.other_type(&account) {
             let mut retyped = self.with(name, "another type");
             retyped.built.accounts[at].pubkey = other;
@@ -137,10 +158,10 @@ impl Subject<'_> {
             all.push(read_only);
         }
         if account.owner == spl_token::ID && account.data.len() == 165 {
+            // A program's vault stays what the program made it.
+            let vault = !Pubkey::try_from(&account.data[TOKEN_OWNER]).is_ok_and(|owner| owner.is_on_curve());
             for (check, range) in [("another mint", TOKEN_MINT), ("another token owner", TOKEN_OWNER)] {
-                // The owner of a program's vault is an address that only the program signs for, so nobody can change it.
-                let vault = !Pubkey::try_from(&account.data[TOKEN_OWNER]).is_ok_and(|owner| owner.is_on_curve());
-                if vault && check == "another token owner" {
+                if vault {
                     continue;
                 }
                 let mut changed = account.clone();
@@ -155,7 +176,12 @@ impl Subject<'_> {
 
     fn named_twice(&self, at: usize) -> bool {
         let key = self.built.accounts[at].pubkey;
-        self.built.accounts.iter().filter(|meta| meta.pubkey == key).count() > 1
+        let named = self.built.accounts.iter().filter(|meta| meta.pubkey == key).count();
+        named > 1 || self.others().any(|meta| meta.pubkey == key && meta.is_writable)
+    }
+
+    fn others(&self) -> impl Iterator<Item = &AccountMeta> {
+        self.others.iter().flat_map(|other| &other.accounts)
     }
 
     /// The same account in two writable places of one type.

@@ -83,12 +83,44 @@ impl Idls {
     }
 }
 
+impl Idls {
+    /// `program::Type` of an account.
+    #[must_use]
+    pub fn account(&self, owner: &Pubkey, data: &[u8]) -> Option<String> {
+        let (program, account) = self.account_of(owner, data)?;
+        Some(format!("{}::{}", name_of(program), text_of(&account["name"])))
+    }
+
+    /// The program of an account and the account's description.
+    fn account_of(&self, owner: &Pubkey, data: &[u8]) -> Option<(&Value, &Value)> {
+        let (_, program) = self.0.iter().find(|(id, _)| id == owner)?;
+        let discriminator = data.get(..8)?;
+        let described = |account: &&Value| bytes_of(&account["discriminator"]) == discriminator;
+        Some((program, program["accounts"].as_array()?.iter().find(described)?))
+    }
+
+    /// Where the keys, hashes and numbers are that tell an account from others of its type; `None` for an account of
+    /// another program.
+    #[must_use]
+    pub fn identity(&self, owner: &Pubkey, data: &[u8]) -> Option<Vec<(usize, usize)>> {
+        let (program, account) = self.account_of(owner, data)?;
+        let kind = serde_json::json!({ "defined": { "name": account["name"] } });
+        let mut walk = Walk { types: &program["types"], data, at: 8, found: Vec::new() };
+        // An account may be longer than what is described, and a type unknown to the walk ends it: what was found counts.
+        let _ = walk.value("args", &kind);
+        let tells = |field: &Field| field.is_key || IDENTITIES.contains(&field.name.as_str());
+        Some(walk.found.iter().filter(|field| tells(field)).map(|field| (field.at, field.length)).collect())
+    }
+}
+
+/// Names of the numbers by which accounts of one type differ.
+const IDENTITIES: [&str; 7] = ["id", "epoch", "pricing_epoch", "det_class", "day", "market", "shard"];
+
 impl Described<'_> {
     /// `program::instruction`.
     #[must_use]
     pub fn title(&self) -> String {
-        let program = text_of(&self.program["metadata"]["name"]).trim_start_matches("waybill_");
-        format!("{program}::{}", text_of(&self.instruction["name"]))
+        format!("{}::{}", name_of(self.program), text_of(&self.instruction["name"]))
     }
 
     /// The names of its accounts in order; those of a group are `group.account`.
@@ -108,7 +140,7 @@ impl Described<'_> {
         names
     }
 
-    /// The integers of 4 and 8 bytes among the arguments in `data`: their names, where they are and how long.
+    /// The integers of 2 to 8 bytes among the arguments in `data`: their names, where they are and how long.
     #[must_use]
     pub fn integers(&self, data: &[u8]) -> Vec<(String, usize, usize)> {
         let mut walk = Walk { types: &self.program["types"], data, at: 8, found: Vec::new() };
@@ -117,8 +149,18 @@ impl Described<'_> {
                 break;
             }
         }
-        walk.found
+        let tested = |field: &Field| !field.is_key && field.length > 1;
+        walk.found.into_iter().filter(tested).map(|field| (field.name, field.at, field.length)).collect()
     }
+}
+
+/// A number or a key among borsh-encoded values.
+struct Field {
+    name: String,
+    at: usize,
+    length: usize,
+    /// A public key or 32 bytes.
+    is_key: bool,
 }
 
 /// Walks the arguments by their types. `None` ends the walk at a type that it does not know.
@@ -126,7 +168,7 @@ struct Walk<'a> {
     types: &'a Value,
     data: &'a [u8],
     at: usize,
-    found: Vec<(String, usize, usize)>,
+    found: Vec<Field>,
 }
 
 impl Walk<'_> {
@@ -143,6 +185,9 @@ impl Walk<'_> {
         }
         if let Some(array) = kind.get("array") {
             let length = array[1].as_u64()?;
+            if length == 32 && array[0] == "u8" {
+                return self.plain(name, "pubkey");
+            }
             return (0..length).try_for_each(|index| self.value(&format!("{name}[{index}]"), &array[0]));
         }
         let defined = text_of(&kind["defined"]["name"]);
@@ -171,8 +216,8 @@ impl Walk<'_> {
             "string" | "bytes" => self.length()?,
             _ => return None,
         };
-        if ["u16", "u32", "u64", "i64"].contains(&kind) {
-            self.found.push((name.to_owned(), self.at, length));
+        if ["pubkey", "u8", "u16", "u32", "u64", "i64"].contains(&kind) && !name.starts_with('_') {
+            self.found.push(Field { name: name.to_owned(), at: self.at, length, is_key: kind == "pubkey" });
         }
         self.at += length;
         (self.at <= self.data.len()).then_some(())
@@ -189,6 +234,10 @@ impl Walk<'_> {
         self.at += 4;
         usize::try_from(u32::from_le_bytes(bytes.try_into().ok()?)).ok()
     }
+}
+
+fn name_of(program: &Value) -> &str {
+    text_of(&program["metadata"]["name"]).trim_start_matches("waybill_")
 }
 
 fn text_of(value: &Value) -> &str {

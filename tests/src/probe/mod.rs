@@ -1,6 +1,6 @@
-//! The probe: takes the first accepted call of every instruction that a test makes, breaks it in one place at a time and
-//! demands that the built program refuses each of them. So an account constraint that nobody thought of testing is
-//! tested, and an instruction without a check is found by the test that first uses it.
+//! The probe: takes every measured call, breaks it in one place at a time and demands that the built program refuses each
+//! of them. So an account constraint that nobody thought of testing is tested, and an instruction without a check is found
+//! as soon as its compute is measured.
 //!
 //! Each break runs on a copy of the chain as it was before the call. What is rightly accepted stands in
 //! [`exceptions`], each with its reason. With `WAYBILL_WRITE_CHECKS=1` every outcome is appended to `checks.tsv` in the
@@ -14,7 +14,7 @@ use std::{
     collections::HashSet,
     io::Write as _,
     path::PathBuf,
-    sync::{LazyLock, Mutex},
+    sync::{LazyLock, Mutex, PoisonError},
 };
 
 use anchor_lang::solana_program::instruction::Instruction;
@@ -26,10 +26,10 @@ use breaks::{Break, Subject};
 use idl::Idls;
 
 static IDLS: LazyLock<Idls> = LazyLock::new(Idls::load);
-/// The instructions that this process has probed, as (program name, instruction name).
-static PROBED: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);
+/// What this process has probed, by instruction and scenario: every world begins with the same calls.
+static PROBED: LazyLock<Mutex<HashSet<(String, String)>>> = LazyLock::new(Mutex::default);
 
-/// A call that may be probed once it was accepted: the chain before it, and which instruction it is about.
+/// A call to be probed once it was accepted: the chain before it, and which instruction it is about.
 pub(crate) struct Candidate {
     before: LiteSVM,
     at: usize,
@@ -37,27 +37,30 @@ pub(crate) struct Candidate {
 }
 
 impl Candidate {
-    /// The last instruction of a transaction that calls one of our programs, if this process has not probed it yet.
-    pub(crate) fn find(svm: &LiteSVM, instructions: &[Instruction]) -> Option<Self> {
-        let (at, name) = instructions.iter().enumerate().rev().find_map(|(at, built)| {
-            IDLS.instruction(&built.program_id, &built.data).map(|described| (at, described.title()))
-        })?;
-        let known = PROBED.lock().unwrap_or_else(std::sync::PoisonError::into_inner).contains(&name);
-        (!known).then(|| Self { before: svm.clone(), at, name })
+    /// The last of `instructions`, before they are sent; `None` when this scenario was probed.
+    pub(crate) fn new(svm: &LiteSVM, name: &str, scenario: &str, instructions: &[Instruction]) -> Option<Self> {
+        let mut probed = PROBED.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new = probed.insert((name.to_owned(), scenario.to_owned()));
+        is_new.then(|| Self { before: svm.clone(), at: instructions.len() - 1, name: name.to_owned() })
     }
 
     /// Breaks the accepted call in every way and demands that each is refused.
     ///
     /// # Panics
-    /// When the program accepts a broken call, or stops without a named error.
+    /// When the call is none of the named instruction, or the program accepts a broken one or stops without a named error.
     #[track_caller]
-    pub(crate) fn probe(self, world: &World, instructions: &[Instruction], signers: &[&Keypair]) {
-        if !PROBED.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(self.name.clone()) {
-            return;
-        }
+    pub(crate) fn probe(self, world: &World, instructions: &[Instruction], signers: &[&Keypair], logs: &[String]) {
         let built = &instructions[self.at];
-        let described = IDLS.instruction(&built.program_id, &built.data).unwrap();
-        let subject = Subject { svm: &self.before, built, described };
+        let described = IDLS.instruction(&built.program_id, &built.data).expect("a described instruction");
+        assert_eq!(described.title(), self.name, "measured under another name");
+        let subject = Subject {
+            svm: &self.before,
+            idls: &IDLS,
+            built,
+            described,
+            others: instructions.iter().enumerate().filter(|(at, _)| *at != self.at).map(|(_, other)| other).collect(),
+            slashed: logs.iter().any(|line| line.contains("Instruction: Slash")),
+        };
         let mut faults = Vec::new();
         for attempt in subject.breaks() {
             let outcome = self.attempt(world, instructions, signers, &attempt);

@@ -408,7 +408,7 @@ fn s11_a_closed_batch_returns_its_rent_and_cannot_be_posted_again() {
     let wrong_payer = swap(desk.close_batch_ix(batch), desk.payer(), key("mallory").pubkey());
     assert_refused(desk.send(&[wrong_payer], &[&desk.gateway()]), SettleError::AccountMismatch);
     let before = desk.net.world.svm.get_balance(&desk.payer()).unwrap();
-    desk.send(&[desk.close_batch_ix(batch)], &[&desk.gateway()]).unwrap();
+    desk.measure("close_batch", "swept", desk.close_batch_ix(batch), &[&desk.gateway()]);
     let fee = 10_000;
     assert_eq!(desk.net.world.svm.get_balance(&desk.payer()).unwrap() + fee - before, rent);
     assert!(!desk.net.world.exists(&batch));

@@ -551,7 +551,13 @@ impl Desk {
     /// Sends an instruction that must succeed within its compute ceiling, and records what it used.
     #[track_caller]
     pub fn measure(&mut self, name: &str, scenario: &str, built: Instruction, signers: &[&Keypair]) -> Sent {
-        let sent = self.net.world.measure(&format!("settlement::{name}"), scenario, built, signers);
+        self.measure_all(name, scenario, &[built], signers)
+    }
+
+    /// [`Desk::measure`] of an instruction with the signature check that it needs before it.
+    #[track_caller]
+    pub fn measure_all(&mut self, name: &str, scenario: &str, built: &[Instruction], signers: &[&Keypair]) -> Sent {
+        let sent = self.net.world.measure_all(&format!("settlement::{name}"), scenario, built, signers);
         self.assert_conserved();
         sent
     }

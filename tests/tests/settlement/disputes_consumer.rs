@@ -129,10 +129,14 @@ impl Case {
     }
 
     fn respond(&mut self, order: &Order, signer: &Keypair, receipt: &Receipt) -> Result<Sent, Refused> {
+        let answer = self.answer(order, signer, receipt);
+        self.desk.send(&answer, &[])
+    }
+
+    fn answer(&self, order: &Order, signer: &Keypair, receipt: &Receipt) -> [Instruction; 2] {
         let check = signature_check(signer, &receipt.to_bytes());
         let worker = self.desk.net.worker.pubkey();
-        let respond = ix::respond_overcharge(self.desk.channel(), self.dispute(), worker, order.to_bytes());
-        self.desk.send(&[check, respond], &[])
+        [check, ix::respond_overcharge(self.desk.channel(), self.dispute(), worker, order.to_bytes())]
     }
 
     fn consumer_aic(&self) -> u64 {
@@ -146,7 +150,7 @@ fn d2_a_note_below_what_is_settled_proves_the_overcharge() {
     let (note, consumer) = (case.note(5, 400), case.desk.consumer());
     let check = signature_check(&case.desk.net.gateway, &note.to_bytes());
     let open = case.open_ix();
-    case.desk.net.world.must(&[check, open], &[&consumer]);
+    case.desk.measure_all("open_overcharge", "proven at once", &[check, open], &[&consumer]);
     assert_eq!((case.state().state, case.state().amount_nc), (DisputeState::Proven, 600));
     assert_eq!(case.consumer_aic(), PURSE - BOND);
     // The gateway's vault has the 1,000; the 600 come out of it, the penalty out of its stake.
@@ -214,7 +218,8 @@ fn d2_a_consumer_that_accuses_a_served_nonce_loses_its_bond() {
     assert_refused(case.respond(&order, &mallory, &receipt), SettleError::SignatureCheck);
     let not_its_own = Receipt { worker: mallory.pubkey().to_bytes(), ..receipt };
     assert_refused(case.respond(&order, &worker, &not_its_own), SettleError::NodeMismatch);
-    case.respond(&order, &worker, &receipt).unwrap();
+    let answer = case.answer(&order, &worker, &receipt);
+    case.desk.measure_all("respond_overcharge", "an order and its receipt", &answer, &[]);
     assert_eq!(case.state().state, DisputeState::Answered);
     assert_refused(case.respond(&order, &worker, &receipt), SettleError::DisputeState);
     assert!(!resolved(&case.resolve(false).unwrap()).upheld);
@@ -334,11 +339,15 @@ impl Case {
         self.desk.send(&[check, prove], &[&self.desk.consumer()])
     }
 
-    fn resolve_equivocation(&mut self, first: &[u8], upheld: bool) -> Result<Sent, Refused> {
+    fn resolve_equivocation_ix(&self, first: &[u8], upheld: bool) -> Instruction {
         let accused = self.desk.net.gateway.pubkey();
-        let outcome =
-            ix::Outcome { harmed: ix::insurance(), ..self.outcome(self.equivocation(first), accused, upheld) };
-        self.desk.send(&[ix::resolve_equivocation(&outcome)], &[])
+        let outcome = self.outcome(self.equivocation(first), accused, upheld);
+        ix::resolve_equivocation(&ix::Outcome { harmed: ix::insurance(), ..outcome })
+    }
+
+    fn resolve_equivocation(&mut self, first: &[u8], upheld: bool) -> Result<Sent, Refused> {
+        let resolve = self.resolve_equivocation_ix(first, upheld);
+        self.desk.send(&[resolve], &[])
     }
 }
 
@@ -347,10 +356,15 @@ fn d6_two_notes_for_one_nonce_cost_all_of_the_stake() {
     let mut case = Case::settled(1_000, 5);
     let gateway = case.desk.gateway();
     let (first, second) = (case.note(4, 100).to_bytes(), case.note(4, 900).to_bytes());
-    case.accuse(&first).unwrap();
-    case.prove(&first, &gateway, &second).unwrap();
+    let consumer = case.desk.consumer();
+    let accuse = [signature_check(&gateway, &first), case.equivocation_ix(&first)];
+    case.desk.measure_all("open_equivocation", "a note", &accuse, &[&consumer]);
+    let prove = ix::prove_equivocation(consumer.pubkey(), case.equivocation(&first), first.to_vec());
+    let prove = [signature_check(&gateway, &second), prove];
+    case.desk.measure_all("prove_equivocation", "a note", &prove, &[&consumer]);
     let insurance = case.desk.token(&ix::insurance());
-    let event = resolved(&case.resolve_equivocation(&first, true).unwrap());
+    let resolve = case.resolve_equivocation_ix(&first, true);
+    let event = resolved(&case.desk.measure("resolve_equivocation", "upheld", resolve, &[]));
     assert_eq!(event.penalty_aic, STAKE);
     assert_eq!(case.consumer_aic(), PURSE + STAKE * 4 / 10);
     assert_eq!(case.desk.token(&ix::insurance()) - insurance, STAKE * 3 / 10);

@@ -1,6 +1,6 @@
 //! D3 and D4: a gateway invented a line or a receipt, or is only said to have.
 
-use anchor_lang::{error::ErrorCode, prelude::Pubkey};
+use anchor_lang::{error::ErrorCode, prelude::Pubkey, solana_program::instruction::Instruction};
 use coin::authority::pause;
 use market::state::Role;
 use settlement::{
@@ -175,11 +175,15 @@ fn d4_a_receipt_that_no_worker_signed_is_void_and_the_gateway_slashed() {
 }
 
 /// The gateway stages a worker's signature of a receipt of the book.
+fn staging(court: &Court, index: u32, leaf: usize, replaces: [u8; 32]) -> [Instruction; 2] {
+    let check = signature_check(&court.desk.net.worker, &court.book.receipts[leaf].to_bytes());
+    let (gateway, dispute) = (court.desk.net.gateway.pubkey(), court.dispute(RECEIPT, index));
+    [check, ix::stage_evidence(gateway, court.batch(), dispute, replaces)]
+}
+
 fn stage(court: &mut Court, index: u32, leaf: usize, replaces: [u8; 32]) -> Result<Sent, Refused> {
-    let (gateway, worker) = (court.desk.gateway(), court.desk.net.worker.insecure_clone());
-    let check = signature_check(&worker, &court.book.receipts[leaf].to_bytes());
-    let stage = ix::stage_evidence(gateway.pubkey(), court.batch(), court.dispute(RECEIPT, index), replaces);
-    court.desk.send(&[check, stage], &[&gateway])
+    let staging = staging(court, index, leaf, replaces);
+    court.desk.send(&staging, &[&court.desk.gateway()])
 }
 
 #[test]
@@ -196,7 +200,8 @@ fn d4_a_signed_receipt_costs_the_challenger_its_bond() {
     assert_refused(court.respond(RECEIPT, index, leaf + 1), SettleError::InvalidProof);
     assert_refused(stage(&mut court, index, leaf, [0; 32]), SettleError::NotAnAnswer);
     let wrong = court.book.receipts[leaf + 1].hash();
-    stage(&mut court, index, leaf, wrong).unwrap();
+    let staging = staging(&court, index, leaf, wrong);
+    court.desk.measure_all("stage_evidence", "another receipt", &staging, &[&court.desk.gateway()]);
     court.respond(RECEIPT, index, leaf).unwrap();
     assert!(!resolved(&court.resolve(RECEIPT, index, false).unwrap()).upheld);
     court.assert_bond_lost(before);
@@ -545,10 +550,9 @@ fn the_largest_accusation_and_answer_fit_their_transactions_and_ceilings() {
     desk.post(&shard).unwrap();
     let mut court = Court { desk, book, shard, challenger };
 
-    let size =
-        |instructions: &[anchor_lang::solana_program::instruction::Instruction], signers: usize, payer: Pubkey| {
-            1 + 64 * signers + solana_message::Message::new(instructions, Some(&payer)).serialize().len()
-        };
+    let size = |instructions: &[Instruction], signers: usize, payer: Pubkey| {
+        1 + 64 * signers + solana_message::Message::new(instructions, Some(&payer)).serialize().len()
+    };
     let payer = court.desk.payer();
     let open = court.open_ix(RECEIPT, 16_383, 8_191);
     let bytes = size(std::slice::from_ref(&open), 2, payer);

@@ -38,11 +38,15 @@ fn last(court: &Court) -> (Receipt, Pubkey) {
     (receipt, ix::underpaid_dispute(&court.batch(), &receipt.line_key))
 }
 
-fn open_with(court: &mut Court, signer: &Keypair, receipt: &Receipt) -> Result<Sent, Refused> {
+fn accusation(court: &Court, signer: &Keypair, receipt: &Receipt) -> [Instruction; 2] {
     let check = signature_check(signer, &receipt.to_bytes());
     let worker = Pubkey::new_from_array(receipt.worker);
-    let open = ix::open_underpaid(court.by(), court.batch(), worker, receipt.line_key);
-    court.desk.send(&[check, open], &[&court.challenger.insecure_clone()])
+    [check, ix::open_underpaid(court.by(), court.batch(), worker, receipt.line_key)]
+}
+
+fn open_with(court: &mut Court, signer: &Keypair, receipt: &Receipt) -> Result<Sent, Refused> {
+    let accusation = accusation(court, signer, receipt);
+    court.desk.send(&accusation, &[&court.challenger.insecure_clone()])
 }
 
 fn respond_ix(court: &Court, dispute: Pubkey, shard: &Shard, line: usize) -> Instruction {
@@ -109,7 +113,8 @@ fn d1_a_worker_that_is_paid_in_full_loses_its_bond() {
     let mut court = as_operator(Court::honest(&[&[500, 300, 200]]));
     let before = court.gateway_aic();
     let ((receipt, dispute), gateway) = (last(&court), court.desk.gateway());
-    open_with(&mut court, &gateway, &receipt).unwrap();
+    let accusation = accusation(&court, &gateway, &receipt);
+    court.desk.measure_all("open_underpaid", "first", &accusation, &[&court.challenger.insecure_clone()]);
     respond(&mut court, dispute, 0).unwrap();
     let resolve = ix::resolve_dispute(&outcome(&court, dispute, false));
     assert!(!resolved(&court.desk.send(&[resolve], &[]).unwrap()).upheld);
@@ -280,7 +285,8 @@ impl Unposted {
 #[test]
 fn d8_a_worker_is_paid_from_the_vault_of_a_gateway_that_posts_nothing() {
     let mut case = unposted(5_000);
-    case.claim().unwrap();
+    let claim = [signature_check(&case.desk.net.gateway, &case.receipt.to_bytes()), case.claim_ix()];
+    case.desk.measure_all("direct_claim", "nothing posted", &claim, &[&case.operator.insecure_clone()]);
     let early = ix::resolve_direct_claim(&case.outcome(true));
     assert_refused(case.desk.send(std::slice::from_ref(&early), &[]), SettleError::DisputePending);
     case.desk.advance(RESPONSE_S);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use waybill_tests::probe::idl::Idls;
+use waybill_tests::{compute::INNER, probe::idl::Idls};
 
 fn read(path: &str) -> String {
     let path = format!("{}/../{path}", env!("CARGO_MANIFEST_DIR"));
@@ -25,6 +25,10 @@ fn every_account_of_every_instruction_is_in_the_table_of_checks() {
     let mut missing = Vec::new();
     for described in idls.all() {
         let title = described.title();
+        // Its accounts are those of the call that makes it, where they are broken.
+        if INNER.iter().any(|(inner, _)| *inner == title) {
+            continue;
+        }
         for account in described.accounts() {
             if !known.contains(&vec![title.as_str(), account.as_str()]) {
                 missing.push(format!("{title} {account}"));

@@ -21,12 +21,14 @@ fn anyone_collects_what_is_acknowledged_and_the_gateway_more() {
     let mut desk = desk();
     let voucher = desk.voucher(7, 1_000, 3_000);
     let check = signature_check(&desk.consumer, &voucher.to_bytes());
-    let sent = desk.send(&[check, desk.settle_voucher_ix(600, false)], &[]).unwrap();
+    let built = [check, desk.settle_voucher_ix(600, false)];
+    let sent = desk.measure_all("settle_voucher", "acknowledged", &built, &[]);
     let [event] = sent.cpi_events::<ChannelSettled>().try_into().ok().unwrap();
     assert_eq!((event.delta_nc, event.delta_aic, event.delegated, event.nonce), (600, 12_000, false, 7));
     desk.settle_voucher(&voucher, 1_000, false).unwrap();
     assert_refused(desk.settle_voucher(&voucher, 1_001, false), SettleError::AboveCeiling);
-    desk.settle_voucher(&voucher, 3_000, true).unwrap();
+    let built = [signature_check(&desk.consumer, &voucher.to_bytes()), desk.settle_voucher_ix(3_000, true)];
+    desk.measure_all("settle_voucher", "up to the ceiling", &built, &[&desk.gateway()]);
     assert_refused(desk.settle_voucher(&desk.voucher(7, 1_000, 3_000), 3_001, true), SettleError::AboveCeiling);
     assert_eq!(desk.state().settled_nc, 3_000);
 }
