@@ -5,11 +5,12 @@
 
 use anchor_lang::{AccountDeserialize, AccountSerialize, Discriminator};
 use waybill_mechanism::{
+    dispute,
     merkle::{self, Node, PROOF_NODE_LEN, Tree},
-    message::{ChargeNote, Line, Order, Receipt, Voucher},
+    message::{ChargeNote, Line, Order, Receipt, Verdict, Voucher},
     precompile,
 };
-use waybill_protocol::frame;
+use waybill_protocol::{audit, frame};
 
 /// A check and its name, which is the name of its fuzz target.
 pub type Check = (&'static str, fn(&[u8]));
@@ -21,6 +22,8 @@ pub const CHECKS: &[Check] = &[
     ("order", order),
     ("receipt", receipt),
     ("line", line),
+    ("verdict", verdict),
+    ("signed_message", signed_message),
     ("precompile_data", precompile_data),
     ("merkle_proof", merkle_proof),
     ("merkle_tree", merkle_tree),
@@ -81,6 +84,16 @@ pub fn seeds(check: &str) -> Vec<Vec<u8>> {
         }
         "receipt" => vec![[receipt(0).to_bytes(), receipt(1).to_bytes()].concat()],
         "line" => vec![line.to_bytes().to_vec()],
+        "verdict" => {
+            let (receipt_hash, output_hash, evidence_hash) = ([6; 32], [8; 32], [9; 32]);
+            let verdict =
+                Verdict { pass: true, chair: 2, domain, audit: key, receipt_hash, output_hash, evidence_hash };
+            vec![verdict.to_bytes().to_vec()]
+        }
+        "signed_message" => {
+            let note = ChargeNote { domain, channel: key, nonce: 7, charge_nc: 5, cum_charged_nc: 9 };
+            vec![[&key[..], &receipt(0).to_bytes()].concat(), [&key[..], &note.to_bytes()].concat()]
+        }
         "precompile_data" => {
             let message = voucher.to_bytes();
             let instruction = precompile::instruction_data(&key, &[9; 64], &message).unwrap();
@@ -157,6 +170,18 @@ message_check!(voucher, Voucher);
 message_check!(charge_note, ChargeNote);
 message_check!(order, Order);
 message_check!(line, Line);
+message_check!(verdict, Verdict);
+
+/// 32 bytes of signer, then a message that two of could contradict each other: it has a key only as one of the messages
+/// that gateways sign, in a domain that it names.
+pub fn signed_message(data: &[u8]) {
+    let Some((signer, message)) = data.split_first_chunk::<32>() else { return };
+    let domains = message.windows(8).filter_map(|bytes| bytes.first_chunk().copied());
+    if domains.clone().any(|domain| dispute::message_key(signer, &domain, message).is_some()) {
+        let known = Receipt::from_bytes(message).is_ok() || ChargeNote::from_bytes(message).is_ok();
+        assert!(known, "a key of what no gateway signs");
+    }
+}
 
 /// Two receipts in one input: each as the other messages, and the second never continues the first with another total.
 pub fn receipt(data: &[u8]) {
@@ -243,6 +268,10 @@ pub fn frames(data: &[u8]) {
     read::<frame::Welcome>(cut, data);
     read::<frame::Ack>(cut, data);
     read::<frame::Report>(cut, data);
+    read::<audit::AuditJob>(cut, data);
+    read::<audit::AuditAnswer>(cut, data);
+    read::<audit::EvidenceRequest>(cut, data);
+    read::<audit::EvidenceRecord>(cut, data);
 }
 
 /// Texts that name a wallet, a worker, a channel, a container or an artifact: what is accepted prints as itself.
@@ -316,18 +345,26 @@ account_check!(market_accounts:
     market::state::Offer, invariant;
     market::state::Party, invariant;
     market::state::PendingParams, invariant;
+    market::state::Royalties, invariant;
     market::state::Seat, invariant;
     market::state::SlashTicket, invariant;
     market::state::SlotAuction, invariant;
     market::state::SplitSnapshot, invariant;
 );
 account_check!(settlement_accounts:
+    settlement::state::Audit, invariant;
     settlement::state::Batch, invariant;
+    settlement::state::Bounty, invariant;
+    settlement::state::Canary;
     settlement::state::Channel, invariant;
+    settlement::state::Dispute, invariant;
     settlement::state::Earnings, invariant;
     settlement::state::FeeDay;
     settlement::state::GatewayVault, invariant;
     settlement::state::PoolBreaker, invariant;
     settlement::state::PromoEvent;
     settlement::state::SettleConfig, invariant;
+    settlement::state::StagedReceipt;
+    settlement::state::VerifierSet, invariant;
+    settlement::state::WorkerRecord, invariant;
 );
