@@ -1,9 +1,15 @@
 //! Business actions that services record in the outbox. An intent names what has to happen; the instructions are built
 //! from the chain's state when it is signed.
 
-use crate::{Chain, ChainError, audit_intent::AuditIntent, disputes::DisputeStep, ix, promotion};
+use crate::{
+    Chain, ChainError,
+    audit_intent::AuditIntent,
+    closing::{self, Spent},
+    disputes::DisputeStep,
+    ix, promotion,
+};
 use anchor_lang::{AnchorDeserialize, prelude::Pubkey, solana_program::instruction::Instruction};
-use market::state::{Node, Party, Role, SlotAuction, SplitSnapshot};
+use market::state::{Node, Offer, Party, Role, SlotAuction, SplitSnapshot};
 use serde::{Deserialize, Serialize};
 use settlement::{
     instructions::{PostBatchArgs, ProveEventArgs},
@@ -139,6 +145,15 @@ pub enum Intent {
     },
     /// A step of an audit.
     Audit(AuditIntent),
+    /// Close an account that nobody needs any more.
+    Close {
+        kind: Spent,
+        address: [u8; 32],
+    },
+    /// Take an offer that nobody serves out of its book.
+    RemoveOffer {
+        offer: [u8; 32],
+    },
 }
 
 /// What was charged to a channel, up to a nonce.
@@ -200,6 +215,8 @@ impl Intent {
             Self::ClaimBounty { .. } => "claim_bounty",
             Self::RollRate { .. } => "roll_rate",
             Self::Audit(step) => step.kind(),
+            Self::Close { .. } => "close",
+            Self::RemoveOffer { .. } => "remove_offer",
         }
     }
 
@@ -296,6 +313,14 @@ impl Intent {
             }
             Self::RollRate { rate, .. } => vec![ix::coin::submit_rate(gateway, *rate), ix::coin::roll_rate()],
             Self::Audit(step) => step.instructions(chain, gateway).await?,
+            Self::Close { kind, address } => {
+                vec![closing::close(chain, gateway, *kind, Pubkey::new_from_array(*address)).await?]
+            }
+            Self::RemoveOffer { offer } => {
+                let address = Pubkey::new_from_array(*offer);
+                let offer: Offer = chain.expect("offer", &address, "it is out of the book already").await?;
+                vec![ix::books::remove_offer(&offer)]
+            }
         })
     }
 }

@@ -4,6 +4,7 @@
 pub mod audit_intent;
 pub mod catalogue;
 pub mod client;
+pub mod closing;
 pub mod disputes;
 pub mod error;
 pub mod indexer;

@@ -70,15 +70,13 @@ pub fn end(sponsor: Pubkey, bounty: Pubkey) -> Instruction {
     instruction(ID, &accounts, &data::EndBounty {})
 }
 
-pub fn close(sponsor: Pubkey, bounty: Pubkey, destination: Pubkey, rent_payer: Pubkey) -> Instruction {
+pub fn close(sponsor: Pubkey, bounty: Pubkey, rent_payer: Pubkey) -> Instruction {
     let accounts = accounts::CloseBounty {
         sponsor,
         config: seeds::find_config().0,
         bounty,
-        pool: seeds::find_pool(&mint()).0,
-        destination,
+        earnings: seeds::find_earnings(&sponsor, &mint()).0,
         rent_payer,
-        token_program: TOKEN,
         event_authority: event_authority(&ID),
         program: ID,
     };

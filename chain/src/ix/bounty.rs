@@ -68,16 +68,14 @@ pub fn end_bounty(sponsor: Pubkey, bounty: Pubkey) -> Instruction {
     build(ID, &accounts::EndBounty { sponsor, config: config(), bounty }, &instruction::EndBounty {})
 }
 
-/// Returns what an ended bounty has left to the sponsor's AIC account.
+/// Credits what an ended bounty has left to the sponsor's earnings.
 pub fn close_bounty(sponsor: Pubkey, bounty: Pubkey, rent_payer: Pubkey) -> Instruction {
     let accounts = accounts::CloseBounty {
         sponsor,
         config: config(),
         bounty,
-        pool: seeds::find_pool(&mint()).0,
-        destination: aic_account(&sponsor),
+        earnings: seeds::find_earnings(&sponsor, &mint()).0,
         rent_payer,
-        token_program: TOKEN,
         event_authority: event_authority(&ID),
         program: ID,
     };

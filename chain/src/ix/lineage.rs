@@ -77,3 +77,18 @@ pub fn share_royalties(address: Pubkey, royalties: &Royalties) -> Instruction {
     instruction.accounts.extend(royalties.rows().iter().map(|row| meta(earnings(&row.owner), false, true)));
     instruction
 }
+
+/// Ends a royalty table that no claim needs, and the earnings of its address, in which nothing waits. Anyone.
+pub fn close_royalties(royalties: Pubkey, rent_payer: Pubkey, pot_rent_payer: Pubkey) -> Instruction {
+    let accounts = settlement::accounts::CloseRoyalties {
+        config: settlement::seeds::find_config().0,
+        slasher: settlement::seeds::find_slasher().0,
+        market_config: seeds::find_config().0,
+        royalties,
+        pot: settlement::seeds::find_earnings(&royalties, &coin::seeds::find_mint().0).0,
+        rent_payer,
+        pot_rent_payer,
+        market_program: market::ID,
+    };
+    build(settlement::ID, &accounts, &settlement::instruction::CloseRoyalties {})
+}

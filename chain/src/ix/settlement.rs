@@ -272,6 +272,17 @@ pub fn sweep_batch(payer: Pubkey, gateway: Pubkey, epoch: u32, shard: u16, now: 
     build(ID, &accounts, &instruction::SweepBatch {})
 }
 
+/// Frees the rent of a swept batch, and shuts its epoch and all before it for posting. Signed by the gateway.
+pub fn close_batch(gateway: Pubkey, epoch: u32, shard: u16, rent_payer: Pubkey) -> Instruction {
+    let accounts = accounts::CloseBatch {
+        gateway,
+        gateway_vault: gateway_vault(&gateway).0,
+        batch: seeds::find_batch(&gateway, epoch, shard).0,
+        rent_payer,
+    };
+    build(ID, &accounts, &instruction::CloseBatch {})
+}
+
 /// Pays earnings to the owner's AIC account: an amount, or everything.
 pub fn withdraw_earnings(owner: Pubkey, amount_aic: Option<u64>) -> Instruction {
     let accounts = accounts::WithdrawEarnings {

@@ -12,14 +12,14 @@ use waybill_chain::{
     settlement::{
         self,
         instructions::OpenBountyArgs,
-        seeds::find_bounty,
+        seeds::{find_bounty, find_earnings},
         state::{Bounty, BountyTerms},
     },
 };
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  waybill bounty open smollm2-135m-instruct CURATOR --gateway GATEWAY --top-up 250 --fund 100\n  waybill bounty list\n  waybill bounty fund BOUNTY 50\n  waybill bounty end BOUNTY      lines of the running epoch still count\n  waybill bounty close BOUNTY    returns the rest, once the curator has had its time to claim"
+    after_help = "Examples:\n  waybill bounty open smollm2-135m-instruct CURATOR --gateway GATEWAY --top-up 250 --fund 100\n  waybill bounty list\n  waybill bounty fund BOUNTY 50\n  waybill bounty end BOUNTY      lines of the running epoch still count\n  waybill bounty close BOUNTY    returns the rest to this wallet's earnings, once the curator has had its time to claim"
 )]
 pub struct BountyArgs {
     #[command(subcommand)]
@@ -60,7 +60,7 @@ enum BountyCommand {
         #[arg(value_parser = input::address)]
         bounty: Pubkey,
     },
-    /// Return what an ended bounty has left to this wallet
+    /// Return what an ended bounty has left to this wallet's earnings
     Close {
         #[arg(value_parser = input::address)]
         bounty: Pubkey,
@@ -208,13 +208,20 @@ async fn close(address: &Pubkey, context: &Context) -> anyhow::Result<()> {
         bail!("its curator may still claim for {}; close it after that", input::span_text(left));
     }
     let sponsor = wallet.pubkey();
-    let instructions =
-        [ix::create_aic_account(&sponsor, &sponsor), ix::bounty::close_bounty(sponsor, *address, bounty.rent_payer)];
+    let mut instructions = Vec::new();
+    if context.chain.data(&find_earnings(&sponsor, &config.mint).0).await?.is_none() {
+        instructions.push(ix::settlement::open_earnings(sponsor, sponsor));
+    }
+    instructions.push(ix::bounty::close_bounty(sponsor, *address, bounty.rent_payer));
     let signature = context.chain.send(&wallet, &[], &instructions).await?;
     let returned =
         Returned { bounty: address.to_string(), returned_aic: bounty.amount_aic, signature: signature.to_string() };
     output::print(context.json, &returned, |returned| {
-        format!("{} is closed; {} returned to this wallet", returned.bounty, output::aic(returned.returned_aic))
+        format!(
+            "{} is closed; {} returned to this wallet's earnings, `waybill earnings withdraw` pays them out",
+            returned.bounty,
+            output::aic(returned.returned_aic)
+        )
     })
 }
 

@@ -287,7 +287,7 @@ pub struct BountyEnding {
 pub struct BountyClosed {
     pub bounty: Pubkey,
     pub sponsor: Pubkey,
-    pub destination: Pubkey,
+    pub earnings: Pubkey,
     pub returned_aic: u64,
     pub paid_aic: u64,
     pub seq: u64,

@@ -1,11 +1,15 @@
-//! Keeps the books of the markets going: reports the demand that this gateway saw in the pricing epoch before, then
-//! clears each book for the next one, and converts the minimum stakes that are given in USD.
+//! Keeps the books of the markets going: reports the demand that this gateway saw in the pricing epoch before, then takes
+//! out what nobody serves and clears each book for the next one, and converts the minimum stakes that are given in USD.
 
 use super::{SettleError, Settler, now_ms};
-use market::state::{Market, MarketConfig, SplitSnapshot};
+use anchor_lang::prelude::Pubkey;
+use market::state::{Market, MarketConfig, Offer, Party, Role, SplitSnapshot};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use waybill_chain::{Intent, View};
+use waybill_chain::{Intent, View, closing::is_unserved};
 use waybill_mechanism::amount::{EPOCHS_PER_PRICING_EPOCH, mul_div_floor};
+
+/// Bytes before `market` in an offer: discriminator, version, bump.
+const OFFER_MARKET_OFFSET: usize = 8 + 1 + 1;
 
 /// A stage of a container in a pricing epoch: what a snapshot is about.
 type Priced = ([u8; 32], u8);
@@ -25,12 +29,31 @@ impl Settler {
                 let address = market::seeds::find_market(*id).0;
                 let book: Option<Market> = self.chain().account(&address).await?;
                 if book.is_some_and(|book| book.next_epoch <= pricing_epoch) {
+                    self.remove_offers(&address, pricing_epoch, view).await?;
                     let intent = Intent::RollMarket { market: *id, pricing_epoch };
                     self.outbox.request(&format!("book/{id}/{pricing_epoch}"), &intent, now_ms(view)).await?;
                 }
             }
         }
         self.crank_minima(view).await
+    }
+
+    /// Takes offers that nobody serves out of a book that is about to clear: they would hold its price down.
+    async fn remove_offers(&self, book: &Pubkey, pricing_epoch: u32, view: &View) -> Result<(), SettleError> {
+        let offers: Vec<(Pubkey, Offer)> =
+            self.chain().all_where(&market::ID, OFFER_MARKET_OFFSET, book.as_ref()).await?;
+        let parties: Vec<Pubkey> =
+            offers.iter().map(|(_, offer)| market::seeds::find_party(&offer.owner, Role::Provider).0).collect();
+        let parties: Vec<Option<Party>> = self.chain().accounts(&parties).await?;
+        for ((address, offer), party) in offers.iter().zip(parties) {
+            let node = view.nodes.get(&offer.worker).map(|entry| &entry.node);
+            let Some(party) = party else { continue };
+            if is_unserved(offer, node, &party, &view.market, view.now_ms() / 1_000) {
+                let intent = Intent::RemoveOffer { offer: address.to_bytes() };
+                self.outbox.request(&format!("offer/{address}/{pricing_epoch}"), &intent, now_ms(view)).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Reports once per pricing epoch and market. Nothing is reported for a market in which nothing was charged, so a

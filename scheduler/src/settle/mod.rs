@@ -6,6 +6,7 @@ mod audits;
 mod books;
 mod bounties;
 mod build;
+mod closing;
 mod cranks;
 mod disputes;
 mod drive;
@@ -59,11 +60,13 @@ pub struct Settler {
     store: Store,
     outbox: Arc<Outbox>,
     promoted: Mutex<promo::Progress>,
+    /// The settlement epoch in which spent accounts were last looked for.
+    closed_in: Mutex<u32>,
 }
 
 impl Settler {
     pub fn new(config: SettleConfig, catalogue: Arc<Catalogue>, store: Store, outbox: Arc<Outbox>) -> Self {
-        Self { config, catalogue, store, outbox, promoted: Mutex::default() }
+        Self { config, catalogue, store, outbox, promoted: Mutex::default(), closed_in: Mutex::default() }
     }
 
     /// Runs until `shutdown`. An error is logged and the next look tries again: nothing is half done, because every step
@@ -88,7 +91,8 @@ impl Settler {
         self.crank_disputes(&view).await?;
         self.close_and_build(&view).await?;
         self.drive_batches(&view).await?;
-        self.crank_promotion(&view).await
+        self.crank_promotion(&view).await?;
+        self.close_spent(&view).await
     }
 
     /// Closes epochs that ended long enough ago and stores their batches.

@@ -19,23 +19,10 @@ use waybill_chain::{
 
 const AIC: u64 = 1_000_000_000;
 
-fn read_key(path: &Path) -> Keypair {
-    let bytes: Vec<u8> = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-    Keypair::try_from(bytes.as_slice()).unwrap()
-}
-
 /// A staked vendor that the demonstration does not have.
 async fn vendor(network: &Network, folder: &Path) -> (Keypair, PathBuf) {
-    let (wallet, file) = (Keypair::new(), folder.join("root.json"));
-    std::fs::write(&file, serde_json::to_string(&wallet.to_bytes().to_vec()).unwrap()).unwrap();
-    let consumer = read_key(&folder.join("data/keys/consumer.json"));
+    let (wallet, file) = network.purse(folder, "root", 600 * AIC).await;
     let owner = wallet.pubkey();
-    network.chain.airdrop(&owner, 10 * AIC).await.unwrap();
-    let fund = [
-        ix::create_aic_account(&consumer.pubkey(), &owner),
-        ix::transfer_aic(&consumer.pubkey(), &ix::aic_account(&owner), 600 * AIC),
-    ];
-    network.chain.send(&consumer, &[], &fund).await.unwrap();
     let stake =
         [ix::market::register_party(owner, owner, Role::Vendor), ix::market::add_stake(owner, Role::Vendor, 600 * AIC)];
     network.chain.send(&wallet, &[], &stake).await.unwrap();

@@ -1,7 +1,10 @@
 //! A real network for end-to-end tests: the `waybill` program as processes that can be killed, requests over HTTP, and
 //! the books read back from the chain.
 
+use anchor_lang::prelude::Pubkey;
 use serde_json::{Value, json};
+use solana_keypair::Keypair;
+use solana_signer::Signer;
 use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
@@ -9,10 +12,10 @@ use std::{
     time::{Duration, Instant},
 };
 use waybill_chain::{
-    Chain,
+    Chain, ix,
     settlement::{
         self,
-        state::{Batch, BatchState, Channel, Earnings, GatewayVault},
+        state::{Batch, BatchState, Bounty, Channel, Dispute, Earnings, GatewayVault},
     },
 };
 
@@ -42,6 +45,12 @@ pub fn ready_to_run() -> bool {
         eprintln!("*** SKIPPED: needs the waybill program and the models; `cargo xtask test` makes both");
     }
     present
+}
+
+/// A wallet from its keypair file.
+pub fn read_key(path: &Path) -> Keypair {
+    let bytes: Vec<u8> = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    Keypair::try_from(bytes.as_slice()).unwrap()
 }
 
 /// A `waybill` process that prints one line of JSON when it is ready, and is killed with this value.
@@ -99,8 +108,13 @@ pub struct Network {
 
 impl Network {
     pub fn up(folder: &Path) -> Self {
+        Self::up_on(folder, QUICK_PLAN)
+    }
+
+    /// A network with terms of its own.
+    pub fn up_on(folder: &Path, terms: &str) -> Self {
         let plan = folder.join("plan.toml");
-        std::fs::write(&plan, QUICK_PLAN).unwrap();
+        std::fs::write(&plan, terms).unwrap();
         let data = folder.join("data");
         let arguments = ["up", "--port", "0", "--data-dir", data.to_str().unwrap(), "--plan", plan.to_str().unwrap()];
         let process = Process::start(&arguments);
@@ -155,11 +169,42 @@ impl Network {
         serde_json::from_str(&said).unwrap_or_else(|_| panic!("waybill {arguments:?} said {said:?}"))
     }
 
+    /// A wallet that the demonstration does not have, with SOL and with AIC of the consumer's, and its keypair file.
+    pub async fn purse(&self, folder: &Path, name: &str, aic: u64) -> (Keypair, PathBuf) {
+        let (wallet, file) = (Keypair::new(), folder.join(format!("{name}.json")));
+        std::fs::write(&file, serde_json::to_string(&wallet.to_bytes().to_vec()).unwrap()).unwrap();
+        let consumer = read_key(&folder.join("data/keys/consumer.json"));
+        let owner = wallet.pubkey();
+        self.chain.airdrop(&owner, 10_000_000_000).await.unwrap();
+        let fund = [
+            ix::create_aic_account(&consumer.pubkey(), &owner),
+            ix::transfer_aic(&consumer.pubkey(), &ix::aic_account(&owner), aic),
+        ];
+        self.chain.send(&consumer, &[], &fund).await.unwrap();
+        (wallet, file)
+    }
+
+    /// AIC base units in a wallet.
+    pub async fn balance(&self, owner: &Pubkey) -> u64 {
+        self.chain.token_balance(&ix::aic_account(owner)).await.unwrap()
+    }
+
     /// Checks a receipt whose epoch may not be settled yet: nothing fails.
     pub fn verify(&self, charge: &Charge) -> Value {
+        self.check(charge, &[])
+    }
+
+    /// The evidence of a receipt, saved to a file.
+    pub fn evidence(&self, charge: &Charge, file: &Path) -> Value {
+        self.check(charge, &["--out", file.to_str().unwrap()]);
+        serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap()
+    }
+
+    fn check(&self, charge: &Charge, more: &[&str]) -> Value {
         let rpc = self.chain.url();
         let arguments = ["receipt", "verify", &charge.receipt, "--gateway", &self.gateway, "--api-key", &self.api_key];
-        let output = Command::new(program()).args(arguments).args(["--json", "--rpc", rpc.as_str()]).output().unwrap();
+        let global = ["--json", "--rpc", rpc.as_str()];
+        let output = Command::new(program()).args(arguments).args(more).args(global).output().unwrap();
         let report: Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_ne!(report["outcome"], "failed", "{report}");
         report
@@ -326,7 +371,9 @@ pub struct Books {
     pub vaults: Vec<GatewayVault>,
     pub batches: Vec<Batch>,
     pub earnings: Vec<Earnings>,
-    /// Tokens behind all earnings and all final, unswept batches.
+    pub disputes: Vec<Dispute>,
+    pub bounties: Vec<Bounty>,
+    /// Tokens behind all earnings, all final, unswept batches, the bonds of open disputes and what bounties have left.
     pub pool_aic: u64,
     pub audits_aic: u64,
 }
@@ -340,6 +387,8 @@ impl Books {
             vaults: chain.all(&settlement::ID).await?.into_iter().map(|(_, account)| account).collect(),
             batches: chain.all(&settlement::ID).await?.into_iter().map(|(_, account)| account).collect(),
             earnings: chain.all(&settlement::ID).await?.into_iter().map(|(_, account)| account).collect(),
+            disputes: chain.all(&settlement::ID).await?.into_iter().map(|(_, account)| account).collect(),
+            bounties: chain.all(&settlement::ID).await?.into_iter().map(|(_, account)| account).collect(),
             pool_aic: chain.token_balance(&settlement::seeds::find_pool(&mint).0).await?,
             audits_aic: chain.token_balance(&settlement::seeds::find_audits(&mint).0).await?,
         })
@@ -369,6 +418,8 @@ impl Books {
         // A final batch's AIC lies in the pool until its fee, burn and remainder leave with the sweep.
         let waiting =
             sum(&mut self.batches.iter().filter(unswept).map(|b| b.aic - (b.claimed_aic - b.fee_aic - b.burn_aic)));
-        assert_eq!(self.pool_aic, owed + waiting, "the pool covers exactly what is owed");
+        let bonds = sum(&mut self.disputes.iter().filter(|d| !d.is_over()).map(|d| d.bond_aic));
+        let bounties = sum(&mut self.bounties.iter().map(|b| b.amount_aic));
+        assert_eq!(self.pool_aic, owed + waiting + bonds + bounties, "the pool covers exactly what is owed");
     }
 }

@@ -1,6 +1,6 @@
 //! Books of capacity: who may offer how much, what gateways report, how the base price follows, and what leaves a book.
 
-use anchor_lang::{Space, error::ErrorCode};
+use anchor_lang::{Space, error::ErrorCode, prelude::Pubkey};
 use anchor_spl::token::spl_token;
 use coin::authority::pause;
 use market::{
@@ -8,10 +8,11 @@ use market::{
     events::{DemandObserved, MarketRolled, OfferRemoved},
     instructions::{CreateMarketArgs, RegisterNodeArgs},
     seeds,
-    state::{Market, Observation, Offence, Offer, Party, Role, Seat},
+    state::{Market, MarketConfig, Node, Observation, Offence, Offer, Party, Role, Seat},
 };
 use solana_keypair::Keypair;
 use solana_signer::Signer;
+use waybill_chain::closing::is_unserved;
 use waybill_tests::{
     AIC, Network, REGION, World, assert_refused,
     ix::{market_ix, swap, unsigned},
@@ -277,9 +278,20 @@ fn s11_an_offer_that_cannot_be_served_leaves_the_book_by_anyones_hand() {
     let (operator, worker) = (&owners[0].0, owners[0].1.pubkey());
     let market = seeds::find_market(1).0;
     let offer = seeds::find_offer(&market, &worker).0;
+    // What a scheduler thinks of an offer before it asks the program.
+    let unserved = |world: &World, owner: &Keypair, worker: &Pubkey| {
+        let offer: Offer = world.read(&seeds::find_offer(&market, worker).0);
+        let node: Node = world.read(&seeds::find_node(worker).0);
+        let party: Party = world.read(&seeds::find_party(&owner.pubkey(), Role::Provider).0);
+        let config: MarketConfig = world.read(&seeds::find_config().0);
+        assert!(is_unserved(&offer, None, &party, &config.params, world.now()) == (offer.capacity > 0));
+        is_unserved(&offer, Some(&node), &party, &config.params, world.now())
+    };
     let remove = ix_stake::remove_offer(operator.pubkey(), worker, 1, payer);
+    assert!(!unserved(world, operator, &worker));
     assert_refused(world.send(std::slice::from_ref(&remove), &[]), MarketError::OfferStands);
     world.must(&[market_ix::revoke_node(operator.pubkey(), worker)], &[operator]);
+    assert!(unserved(world, operator, &worker));
 
     let (other, other_worker) = (&owners[1].0, owners[1].1.pubkey());
     let thief = key("thief").pubkey();
@@ -352,6 +364,7 @@ fn s11_an_offer_that_cannot_be_served_leaves_the_book_by_anyones_hand() {
     let slasher = key("test slasher");
     world.set_slasher(slasher.pubkey());
     let remove = ix_stake::remove_offer(other.pubkey(), other_worker, 1, payer);
+    assert!(!unserved(world, other, &other_worker));
     assert_refused(world.send(std::slice::from_ref(&remove), &[]), MarketError::OfferStands);
     let (reporter, epoch) = (world.aic_account(&thief), u32::try_from(world.now() / HOUR).unwrap());
     let slash = Slash {
@@ -365,6 +378,7 @@ fn s11_an_offer_that_cannot_be_served_leaves_the_book_by_anyones_hand() {
         epoch,
     };
     world.must(&[ix_stake::slash(&slash)], &[&slasher]);
+    assert!(unserved(world, other, &other_worker));
     world.must(&[remove], &[]);
     world.must(&[full], &[]);
     assert_eq!(book(world).owners, 3);
@@ -373,16 +387,21 @@ fn s11_an_offer_that_cannot_be_served_leaves_the_book_by_anyones_hand() {
     let (poor, poor_worker) = (&owners[2].0, owners[2].1.pubkey());
     let remove = ix_stake::remove_offer(poor.pubkey(), poor_worker, 1, payer);
     world.must(&[market_ix::begin_unstake(poor.pubkey(), Role::Provider, 250 * AIC)], &[poor]);
+    assert!(!unserved(world, poor, &poor_worker));
     assert_refused(world.send(std::slice::from_ref(&remove), &[]), MarketError::OfferStands);
     world.must(&[market_ix::begin_unstake(poor.pubkey(), Role::Provider, 1)], &[poor]);
+    assert!(unserved(world, poor, &poor_worker));
     world.must(&[remove], &[]);
 
     // Expired, and withdrawn.
     let (late, late_worker) = (&owners[3].0, owners[3].1.pubkey());
     world.advance(30 * DAY);
+    assert!(unserved(world, late, &late_worker));
     world.must(&[ix_stake::remove_offer(late.pubkey(), late_worker, 1, payer)], &[]);
     let last = post(world, (&owners[4].0, &owners[4].1), 0, 0);
     world.must(&[last], &[&owners[4].0]);
+    // An empty offer holds nothing down: it is left to whom its rent belongs.
+    assert!(!unserved(world, &owners[4].0, &owners[4].1.pubkey()));
     world.must(&[ix_stake::remove_offer(owners[4].0.pubkey(), owners[4].1.pubkey(), 1, payer)], &[]);
     assert_eq!((book(world).cap, book(world).owners), ([0; 64], 0));
 }

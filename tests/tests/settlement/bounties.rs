@@ -5,6 +5,7 @@ use coin::authority::pause;
 use market::state::{Party, Role, SplitSnapshot};
 use settlement::{
     accounts,
+    constants::POOL_FLOOR_AIC,
     error::SettleError,
     events::{BountyClosed, BountyEnding, BountyFunded, BountyOpened, BountyPaid},
     instruction,
@@ -13,7 +14,7 @@ use settlement::{
 };
 use solana_keypair::Keypair;
 use solana_signer::Signer;
-use waybill_mechanism::amount::pricing_epoch;
+use waybill_mechanism::{amount::pricing_epoch, breaker::DELAY_S};
 use waybill_tests::{
     assert_refused,
     ix::{swap, unsigned},
@@ -128,8 +129,7 @@ fn a_bounty_pays_what_it_has_and_no_more() {
 fn an_ended_bounty_waits_for_its_curator_and_returns_the_rest() {
     let mut case = Case::new(&[1_000, 3_000], 100_000);
     let (curator, sponsor) = (case.curator.insecure_clone(), case.sponsor.insecure_clone());
-    let wallet = case.desk.net.world.aic_account(&sponsor.pubkey());
-    let close = bounty::close(sponsor.pubkey(), case.address, wallet, case.desk.payer());
+    let close = bounty::close(sponsor.pubkey(), case.address, case.desk.payer());
     assert_refused(case.desk.send(std::slice::from_ref(&close), &[&sponsor]), SettleError::BountyOpen);
     let end = bounty::end(sponsor.pubkey(), case.address);
     let sent = case.desk.measure("end_bounty", "first", end.clone(), &[&sponsor]);
@@ -148,11 +148,13 @@ fn an_ended_bounty_waits_for_its_curator_and_returns_the_rest() {
     case.desk.advance(left - 1);
     assert_refused(case.desk.send(std::slice::from_ref(&close), &[&sponsor]), SettleError::BountyOpen);
     case.desk.advance(1);
-    let before = case.desk.token(&wallet);
+    let (before, pool) = (case.desk.earned(&sponsor), case.desk.token(&case.desk.pool()));
     let sent = case.desk.measure("close_bounty", "with rest", close, &[&sponsor]);
     let [event] = sent.cpi_events::<BountyClosed>().try_into().ok().unwrap();
     assert_eq!((event.returned_aic, event.paid_aic), (99_500, 500));
-    assert_eq!(case.desk.token(&wallet) - before, 99_500);
+    assert_eq!(event.earnings, case.desk.earnings(&sponsor.pubkey()));
+    assert_eq!(case.desk.earned(&sponsor) - before, 99_500);
+    assert_eq!(case.desk.token(&case.desk.pool()), pool, "what returns is still behind the breaker");
     assert!(!case.desk.net.world.exists(&case.address));
     let revived = case.claim_ix(1);
     assert_refused(case.desk.send(&[revived], &[&curator]), ErrorCode::AccountNotInitialized);
@@ -209,7 +211,9 @@ fn s01_s05_funding_ending_and_closing_check_every_account() {
     let earnings = case.desk.earnings(&sponsor.pubkey());
     let fund = bounty::fund(sponsor.pubkey(), address, mine, 10);
     let end = bounty::end(sponsor.pubkey(), address);
-    let close = bounty::close(sponsor.pubkey(), address, mine, case.desk.payer());
+    let close = bounty::close(sponsor.pubkey(), address, case.desk.payer());
+    case.desk.open_earnings(&mallory.pubkey());
+    let others = case.desk.earnings(&mallory.pubkey());
     let desk = &mut case.desk;
     for built in [&fund, &end, &close] {
         let by_another = swap(built.clone(), sponsor.pubkey(), mallory.pubkey());
@@ -222,12 +226,14 @@ fn s01_s05_funding_ending_and_closing_check_every_account() {
         let other_type = swap(built.clone(), address, earnings);
         assert_refused(desk.send(&[other_type], &[&sponsor]), ErrorCode::AccountDiscriminatorMismatch);
     }
-    for built in [&fund, &close] {
-        let other_pool = swap(built.clone(), pool, theirs);
-        assert_refused(desk.send(&[other_pool], &[&sponsor]), SettleError::AccountMismatch);
-        let other_mint = swap(built.clone(), mine, foreign);
-        assert_refused(desk.send(&[other_mint], &[&sponsor]), SettleError::TokenMismatch);
-    }
+    assert_refused(desk.send(&[swap(fund.clone(), pool, theirs)], &[&sponsor]), SettleError::AccountMismatch);
+    assert_refused(desk.send(&[swap(fund.clone(), mine, foreign)], &[&sponsor]), SettleError::TokenMismatch);
+    assert_refused(desk.send(&[swap(close.clone(), earnings, others)], &[&sponsor]), SettleError::PayeeMismatch);
+    let forged = desk.net.world.forge(&earnings, Some(Pubkey::new_unique()));
+    let foreign = swap(close.clone(), earnings, forged);
+    assert_refused(desk.send(&[foreign], &[&sponsor]), ErrorCode::AccountOwnedByWrongProgram);
+    let other_type = swap(close.clone(), earnings, address);
+    assert_refused(desk.send(&[other_type], &[&sponsor]), ErrorCode::AccountDiscriminatorMismatch);
     assert_refused(desk.send(&[swap(fund.clone(), mine, theirs)], &[&sponsor]), SettleError::TokenMismatch);
     let rent_elsewhere = swap(close, desk.payer(), mallory.pubkey());
     assert_refused(desk.send(&[rent_elsewhere], &[&sponsor]), SettleError::AccountMismatch);
@@ -364,8 +370,28 @@ fn s17_s28_a_pause_or_a_curator_without_stake_stops_it_and_nothing_keeps_the_res
     assert_refused(case.desk.send(&[open], &[&key("other")]), SettleError::Paused);
     case.desk.send(&[bounty::end(sponsor.pubkey(), case.address)], &[&sponsor]).unwrap();
     case.desk.advance(EPOCH_S + i64::from(POST_WINDOW_S) + i64::from(CHALLENGE_S) + i64::from(CLAIM_WINDOW_S));
-    let close = bounty::close(sponsor.pubkey(), case.address, wallet, case.desk.payer());
+    let close = bounty::close(sponsor.pubkey(), case.address, case.desk.payer());
     case.desk.send(&[close], &[&sponsor]).unwrap();
+}
+
+#[test]
+fn what_a_bounty_leaves_passes_the_breaker_on_its_way_out_of_the_pool() {
+    let most = POOL_FLOOR_AIC;
+    let mut case = Case::new(&[1_000], most + 1);
+    let sponsor = case.sponsor.insecure_clone();
+    case.desk.send(&[bounty::end(sponsor.pubkey(), case.address)], &[&sponsor]).unwrap();
+    case.desk.advance(EPOCH_S + i64::from(POST_WINDOW_S) + i64::from(CHALLENGE_S) + i64::from(CLAIM_WINDOW_S));
+    let close = bounty::close(sponsor.pubkey(), case.address, case.desk.payer());
+    case.desk.send(&[close], &[&sponsor]).unwrap();
+    let destination = case.desk.net.world.aic_account(&sponsor.pubkey());
+    let before = case.desk.token(&destination);
+    let withdraw = case.desk.withdraw_ix(&sponsor.pubkey(), destination, None);
+    case.desk.send(std::slice::from_ref(&withdraw), &[&sponsor]).unwrap();
+    assert_eq!(case.desk.token(&destination), before, "more than an hour's floor waits");
+    assert_refused(case.desk.send(std::slice::from_ref(&withdraw), &[&sponsor]), SettleError::OutflowDelayed);
+    case.desk.advance(DELAY_S);
+    case.desk.send(&[withdraw], &[&sponsor]).unwrap();
+    assert_eq!(case.desk.token(&destination) - before, most + 1);
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod audits;
 mod bounties;
 mod campaigns;
 mod claims;
+mod closing;
 mod court;
 mod curators;
 mod decoders;

@@ -1,0 +1,70 @@
+//! Closes accounts that nobody needs any more and takes back the rents that this gateway paid for them.
+
+use super::{SettleError, Settler, now_ms};
+use anchor_lang::prelude::Pubkey;
+use market::state::{Observation, Royalties, SlashTicket, SplitSnapshot};
+use settlement::state::{Audit, Batch, Dispute, StagedReceipt};
+use waybill_chain::{
+    Intent, View,
+    closing::{Moment, Rented, Spent, is_free},
+};
+use waybill_store::BatchStatus;
+
+/// Accounts that one look closes at most, so that money never waits long behind them.
+const CLOSINGS: usize = 32;
+
+impl Settler {
+    /// Looks once per settlement epoch. Safe when several do it at once: the second is refused.
+    pub(super) async fn close_spent(&self, view: &View) -> Result<(), SettleError> {
+        let mut closed_in = self.closed_in.lock().await;
+        if *closed_in == view.epoch() {
+            return Ok(());
+        }
+        let mut spent = Vec::new();
+        spent.extend(self.spent::<SplitSnapshot>(view).await?);
+        spent.extend(self.spent::<Observation>(view).await?);
+        spent.extend(self.spent::<SlashTicket>(view).await?);
+        spent.extend(self.spent::<Royalties>(view).await?);
+        spent.extend(self.spent::<StagedReceipt>(view).await?);
+        spent.extend(self.spent::<Audit>(view).await?);
+        spent.extend(self.spent::<Dispute>(view).await?);
+        spent.extend(self.spent_batches(view).await?);
+        for (kind, address) in spent.into_iter().take(CLOSINGS) {
+            if kind == Spent::Royalties && !self.ensure_earnings(&[address], view).await? {
+                continue;
+            }
+            if is_free(self.chain(), kind, &address).await? {
+                // An account may come again at its address: its closing then is another one.
+                let key = format!("close/{address}/{}", view.epoch());
+                self.outbox.request(&key, &Intent::Close { kind, address: address.to_bytes() }, now_ms(view)).await?;
+            }
+        }
+        *closed_in = view.epoch();
+        Ok(())
+    }
+
+    /// Spent accounts of a kind that this gateway paid for.
+    async fn spent<T: Rented>(&self, view: &View) -> Result<Vec<(Spent, Pubkey)>, SettleError> {
+        let payer = self.outbox.payer();
+        let at = Moment { now_s: view.now_ms() / 1_000, market: &view.market, settle: &view.settle };
+        let paid: Vec<(Pubkey, T)> = self.chain().all_where(&T::PROGRAM, T::RENT_PAYER_OFFSET, payer.as_ref()).await?;
+        let spent = paid.into_iter().filter(|(_, account)| account.is_spent(&at));
+        Ok(spent.map(|(address, _)| (T::KIND, address)).collect())
+    }
+
+    /// Spent batches, as long as no batch of the same epoch or an earlier one waits to be posted: closing shuts them all.
+    async fn spent_batches(&self, view: &View) -> Result<Vec<(Spent, Pubkey)>, SettleError> {
+        let spent = self.spent::<Batch>(view).await?;
+        if spent.is_empty() {
+            return Ok(spent);
+        }
+        let built = self.store.batches(BatchStatus::Built, u32::MAX).await?;
+        let first =
+            built.iter().filter(|batch| batch.id.gateway == self.config.gateway).map(|batch| batch.id.epoch).min();
+        let addresses: Vec<Pubkey> = spent.iter().map(|(_, address)| *address).collect();
+        let batches: Vec<Option<Batch>> = self.chain().accounts(&addresses).await?;
+        let shut = |batch: &Batch| first.is_none_or(|first| batch.epoch < first);
+        let pairs = spent.into_iter().zip(batches);
+        Ok(pairs.filter(|(_, batch)| batch.as_ref().is_some_and(shut)).map(|(spent, _)| spent).collect())
+    }
+}
