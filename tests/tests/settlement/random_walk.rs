@@ -5,6 +5,8 @@
 //!
 //! `WAYBILL_WALK_STEPS` sets the number of steps, `WAYBILL_WALK_SEED` another walk.
 
+mod contested;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use anchor_lang::{
@@ -21,13 +23,18 @@ use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use settlement::{instruction, instructions::*, state::*};
 use solana_keypair::Keypair;
 use solana_signer::Signer;
-use waybill_mechanism::{amount::pricing_epoch, message::NO_REFERRER};
+use waybill_mechanism::{
+    amount::pricing_epoch,
+    merkle::{self, Tree},
+    message::{NO_REFERRER, Receipt},
+};
 use waybill_tests::{
     ix::{coin_ix, market_ix},
     ix_coin, key,
 };
 
-use crate::desk::*;
+use crate::{court::receipt, desk::*};
+use contested::{CAMPAIGNS, Case};
 
 /// Steps of all walks together.
 const STEPS: u32 = 100_000;
@@ -92,9 +99,18 @@ struct Step {
 enum Then {
     Nothing,
     Channel(Link),
-    Batch(usize, Shard),
+    Batch(Box<Posted>),
     CloseChannel(usize),
     CloseBatch(usize),
+    Case(Box<Case>),
+    EndCase(usize),
+}
+
+/// A batch and the receipts behind it, one a line.
+struct Posted {
+    gateway: usize,
+    shard: Shard,
+    receipts: Vec<Receipt>,
 }
 
 /// A channel by what its address is made of.
@@ -113,7 +129,10 @@ struct Walk {
     /// Wallets that earn or stake.
     owners: Vec<(Keypair, Role)>,
     channels: Vec<Link>,
-    batches: Vec<(usize, Shard)>,
+    batches: Vec<Posted>,
+    cases: Vec<Case>,
+    /// What each campaign's escrow holds.
+    escrows: BTreeMap<Pubkey, u64>,
     shards: BTreeMap<(usize, u32), u16>,
     /// Pricing epochs that have a snapshot.
     rolled: BTreeSet<u32>,
@@ -161,6 +180,8 @@ impl Walk {
             owners,
             channels: Vec::new(),
             batches: Vec::new(),
+            cases: Vec::new(),
+            escrows: BTreeMap::new(),
             shards: BTreeMap::new(),
             rolled,
             surplus: BTreeMap::new(),
@@ -175,7 +196,7 @@ impl Walk {
     /// The next transaction; one in six is broken on purpose.
     fn choose(&mut self) -> Step {
         let mut step = loop {
-            let weights: [(u32, fn(&mut Self) -> Option<Step>); 29] = [
+            let weights: [(u32, fn(&mut Self) -> Option<Step>); 39] = [
                 (6, Self::deposit),
                 (2, Self::gift),
                 (4, Self::open_channel),
@@ -203,6 +224,16 @@ impl Walk {
                 (1, Self::release),
                 (1, Self::release_team),
                 (1, Self::burn),
+                (2, Self::open_dispute),
+                (1, Self::open_overcharge),
+                (1, Self::direct_claim),
+                (2, Self::answer_dispute),
+                (4, Self::resolve),
+                (1, Self::open_bounty),
+                (2, Self::fund_bounty),
+                (5, Self::claim_bounty),
+                (1, Self::end_bounty),
+                (3, Self::promote),
                 (1, Self::pause),
                 (8, Self::pass_time),
             ];
@@ -277,7 +308,7 @@ impl Walk {
 
     fn pick_batch(&mut self) -> Option<usize> {
         let at = self.rng.random_range(0..self.batches.len().max(1));
-        let gateway = self.batches.get(at)?.0;
+        let gateway = self.batches.get(at)?.gateway;
         self.desk.net.gateway = self.gateways[gateway].insecure_clone();
         Some(at)
     }
@@ -448,22 +479,25 @@ impl Walk {
         let next = self.shards.entry((gateway, epoch)).or_default();
         let number = next.saturating_sub(u16::from(self.rng.random_ratio(1, 12)));
         *next = number + 1;
-        let shard = Shard::of(epoch, number, lines);
+        let receipt_of = |line| receipt(&self.desk, epoch, line, 0, line.credits_nc, line.credits_nc);
+        let receipts: Vec<Receipt> = lines.iter().map(receipt_of).collect();
+        let leaves = receipts.iter().map(|receipt| merkle::leaf(&receipt.to_bytes(), receipt.price_nc)).collect();
+        let shard = Shard { receipts: Tree::build(leaves).unwrap(), ..Shard::of(epoch, number, lines) };
         let mut step = Self::step("post_batch", vec![self.desk.post_batch_ix(shard.args())], &[&self.desk.gateway()])?;
-        step.then = Then::Batch(gateway, shard);
+        step.then = Then::Batch(Box::new(Posted { gateway, shard, receipts }));
         Some(step)
     }
 
     fn finalize(&mut self) -> Option<Step> {
         let at = self.pick_batch()?;
-        let batch = self.desk.batch_of(&self.batches[at].1);
+        let batch = self.desk.batch_of(&self.batches[at].shard);
         Self::step("finalize_batch", vec![self.desk.finalize_batch_ix(batch)], &[])
     }
 
     /// Any line of any batch, claimed before or not; sometimes with a proof of another line.
     fn claim(&mut self) -> Option<Step> {
         let at = self.pick_batch()?;
-        let shard = &self.batches[at].1;
+        let shard = &self.batches[at].shard;
         let line = self.rng.random_range(0..shard.lines.len());
         let proof = if self.rng.random_ratio(1, 15) { self.rng.random_range(0..shard.lines.len()) } else { line };
         let proof = shard.tree.proof(proof).unwrap();
@@ -473,13 +507,13 @@ impl Walk {
 
     fn sweep_batch(&mut self) -> Option<Step> {
         let at = self.pick_batch()?;
-        let batch = self.desk.batch_of(&self.batches[at].1);
+        let batch = self.desk.batch_of(&self.batches[at].shard);
         Self::step("sweep_batch", vec![self.desk.sweep_batch_ix(batch)], &[])
     }
 
     fn close_batch(&mut self) -> Option<Step> {
         let at = self.pick_batch()?;
-        let batch = self.desk.batch_of(&self.batches[at].1);
+        let batch = self.desk.batch_of(&self.batches[at].shard);
         let mut step = Self::step("close_batch", vec![self.desk.close_batch_ix(batch)], &[&self.desk.gateway()])?;
         step.then = Then::CloseBatch(at);
         Some(step)
@@ -608,6 +642,7 @@ impl Walk {
         };
         self.desk.advance(seconds);
         self.desk.pass_slots(u64::try_from(seconds * 2).unwrap());
+        self.restake();
         let rate: Rate = self.desk.net.world.read(&coin::seeds::find_rate().0);
         if rate.epoch_at(self.desk.now()).unwrap() > rate.epoch {
             for reporter in self.desk.net.world.reporters.each_ref().map(Keypair::insecure_clone) {
@@ -640,6 +675,7 @@ impl Walk {
         }
         counts.0 += 1;
         self.check_vaults(&step);
+        self.check_escrows(&step);
         let story = || format!("{} after {:?}", self.place, self.recent);
         for (wallet, before) in wallets {
             let signed = step.signers.iter().any(|signer| signer.pubkey() == wallet);
@@ -647,7 +683,7 @@ impl Walk {
             assert!(signed || after >= before, "{wallet} lost {} without its signature: {}", before - after, story());
         }
         let now = self.desk.supply();
-        let burns = ["sweep_batch", "burn_fees"].contains(&step.name);
+        let burns = ["sweep_batch", "burn_fees", "resolve"].contains(&step.name);
         assert!(now == supply || (now < supply && burns), "supply {supply} → {now}: {}", story());
         assert_eq!(self.desk.all_tokens(), now, "tokens and supply: {}", story());
         self.remember(step);
@@ -684,10 +720,21 @@ impl Walk {
         self.surplus = surplus;
     }
 
+    /// A campaign's escrow loses tokens to its owner only, when it is closed.
+    fn check_escrows(&mut self, step: &Step) {
+        for id in 0..CAMPAIGNS {
+            let escrow = self.campaign(id).escrow();
+            let now = if self.desk.net.world.exists(&escrow) { self.desk.token(&escrow) } else { 0 };
+            let before = self.escrows.insert(escrow, now).unwrap_or(0);
+            let pays = step.name == "withdraw_campaign";
+            assert!(now >= before || pays, "{} took from an escrow: {} {:?}", step.name, self.place, self.recent);
+        }
+    }
+
     fn remember(&mut self, step: Step) {
         if step.broken {
             // It may have done something else: the walk only forgets.
-            self.batches.retain(|(gateway, shard)| {
+            self.batches.retain(|Posted { gateway, shard, .. }| {
                 let address =
                     settlement::seeds::find_batch(&self.gateways[*gateway].pubkey(), shard.epoch, shard.shard);
                 self.desk.net.world.exists(&address.0)
@@ -706,11 +753,15 @@ impl Walk {
             Then::CloseChannel(at) => {
                 self.channels.swap_remove(at);
             }
+            Then::Case(case) => self.cases.push(*case),
+            Then::EndCase(at) => {
+                self.cases.swap_remove(at);
+            }
             Then::CloseBatch(at) => {
                 self.batches.swap_remove(at);
             }
-            Then::Batch(gateway, shard) => {
-                self.batches.push((gateway, shard));
+            Then::Batch(posted) => {
+                self.batches.push(*posted);
             }
         }
     }
