@@ -16,7 +16,7 @@ mod vaults;
 
 pub use build::{BuildError, build_batches};
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use waybill_chain::{Catalogue, ChainError, Outbox, View};
@@ -60,13 +60,23 @@ pub struct Settler {
     store: Store,
     outbox: Arc<Outbox>,
     promoted: Mutex<promo::Progress>,
+    /// What was charged in the pricing epoch before the one named, units by market.
+    demand: Mutex<Option<(u32, BTreeMap<u32, u64>)>>,
     /// The settlement epoch in which spent accounts were last looked for.
     closed_in: Mutex<u32>,
 }
 
 impl Settler {
     pub fn new(config: SettleConfig, catalogue: Arc<Catalogue>, store: Store, outbox: Arc<Outbox>) -> Self {
-        Self { config, catalogue, store, outbox, promoted: Mutex::default(), closed_in: Mutex::default() }
+        Self {
+            config,
+            catalogue,
+            store,
+            outbox,
+            promoted: Mutex::default(),
+            demand: Mutex::default(),
+            closed_in: Mutex::default(),
+        }
     }
 
     /// Runs until `shutdown`. An error is logged and the next look tries again: nothing is half done, because every step
@@ -95,11 +105,16 @@ impl Settler {
         self.close_spent(&view).await
     }
 
+    /// The first epoch for which receipts may still be on their way.
+    fn complete_until(&self, view: &View) -> u32 {
+        let close_after = i64::try_from(self.config.close_after.as_secs()).unwrap_or(i64::MAX);
+        view.epoch_at((view.now_ms() / 1_000).saturating_sub(close_after))
+    }
+
     /// Closes epochs that ended long enough ago and stores their batches.
     async fn close_and_build(&self, view: &View) -> Result<(), SettleError> {
         let now_ms = now_ms(view);
-        let close_after = i64::try_from(self.config.close_after.as_secs()).unwrap_or(i64::MAX);
-        let open_from = view.epoch_at((view.now_ms() / 1_000).saturating_sub(close_after));
+        let open_from = self.complete_until(view);
         for epoch in self.store.open_epochs(Some(self.config.gateway), open_from).await? {
             self.store.close_epoch(epoch.gateway, epoch.epoch, now_ms).await?;
             let receipts = self.receipts(epoch.epoch).await?;

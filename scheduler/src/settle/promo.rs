@@ -248,7 +248,7 @@ fn prove_args(sponsored: &Sponsored<'_>, index: u32, proof: &[Node]) -> ProveEve
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use anchor_lang::{AccountDeserialize, Space};
@@ -287,7 +287,7 @@ mod tests {
     }
 
     /// A charge of the day's first epoch whose order names `slot`.
-    fn charge(flags: u8, slot: Option<&[u8; 32]>) -> Charge {
+    pub(in crate::settle) fn charge(flags: u8, slot: Option<&[u8; 32]>) -> Charge {
         let (worker, referrer, input_hash, max_price_nc) = ([4; 32], WalletId::NONE, [3; 32], 900);
         let ctx_hash = ctx_hash(&CONTAINER, &input_hash, max_price_nc, &referrer.0, slot);
         let order = Order { domain: [1; 8], channel: CHANNEL, nonce: 12, max_price_nc, ctx_hash };

@@ -54,6 +54,12 @@ async fn evidence(network: &Network, charges: &[Charge], folder: &Path) -> Strin
     panic!("no receipt is in a batch of {epochs:?}");
 }
 
+/// Everything that was charged is settled to its end.
+fn swept(charges: &[Charge]) -> impl FnMut(&Books) -> bool {
+    let charged_nc: u64 = charges.iter().map(|charge| charge.nc).sum();
+    move |books| books.posted_nc() >= charged_nc && books.swept_nc() == books.posted_nc()
+}
+
 async fn dispute(chain: &Chain, address: &str) -> Dispute {
     chain.account(&address.parse().unwrap()).await.unwrap().unwrap()
 }
@@ -92,8 +98,7 @@ async fn false_accusations_are_answered_by_themselves_and_cost_the_challenger_it
     let dismissed = |books: &Books| {
         books.disputes.iter().filter(|dispute| dispute.state == DisputeState::Dismissed).count() == disputes.len()
     };
-    let books = network.until("both disputes are dismissed", dismissed).await;
-    books.assert_conserved();
+    network.until("both disputes are dismissed", dismissed).await;
     assert_eq!(network.balance(&challenger.pubkey()).await, 100 * AIC - 2 * BOND_AIC, "both bonds are lost");
     assert_eq!(network.balance(&gateway).await, gateway_had + 2 * BOND_AIC, "and are the gateway's");
     let [line, receipt] = [0, 1].map(|i| disputes[i].clone());
@@ -103,9 +108,7 @@ async fn false_accusations_are_answered_by_themselves_and_cost_the_challenger_it
     assert_eq!((line.step, receipt.step), (1 + u8::from(line.first < line.last), 2));
 
     // The batch takes its course with every line.
-    let settled_nc: u64 = charges.iter().map(|charge| charge.nc).sum();
-    let swept = |books: &Books| books.posted_nc() >= settled_nc && books.swept_nc() == books.posted_nc();
-    let books = network.until("every batch is swept", swept).await;
+    let books = network.until("every batch is swept", swept(&charges)).await;
     assert!(books.batches.iter().all(|batch| batch.forfeited_nc == 0 && batch.open_disputes == 0));
     books.assert_conserved();
     let outcome = network.waybill(&key, &["dispute", "resolve", &disputes[0]]);
@@ -174,11 +177,7 @@ async fn a_gateway_that_keeps_silent_loses_the_line_and_a_quarter_of_its_stake()
     let insurance = coin::seeds::find_vault(coin::state::VaultKind::Insurance).0;
     let insured = chain.token_balance(&insurance).await.unwrap();
     let _scheduler = apart.scheduler();
-    let swept = |books: &Books| {
-        let disputed = books.batches.iter().find(|b| (b.epoch, b.shard) == (batch.epoch, batch.shard));
-        disputed.is_some_and(|batch| batch.state == BatchState::Swept)
-    };
-    let books = gateway.until("the disputed batch is swept", swept).await;
+    let books = gateway.until("every batch is swept", swept(&charges)).await;
     books.assert_conserved();
     let disputed = books.batches.iter().find(|b| (b.epoch, b.shard) == (batch.epoch, batch.shard)).unwrap();
     assert_eq!((disputed.claimed_lines, disputed.claimed_nc), (disputed.n_lines, disputed.sum_nc), "no line is left");

@@ -1,9 +1,9 @@
-//! A derived model on the whole network: linked with the command line, served by a real worker, and every vendor of its
-//! lineage paid.
+//! A derived model on the whole network: linked with the command line, served by a real worker, every vendor of its
+//! lineage paid, and its curator paid a bounty.
 
 use crate::{
     ALONE,
-    network::{Network, ready_to_run},
+    network::{Network, read_key, ready_to_run},
 };
 use serde_json::Value;
 use solana_keypair::Keypair;
@@ -21,7 +21,7 @@ const AIC: u64 = 1_000_000_000;
 
 /// A staked vendor that the demonstration does not have.
 async fn vendor(network: &Network, folder: &Path) -> (Keypair, PathBuf) {
-    let (wallet, file) = network.purse(folder, "root", 600 * AIC).await;
+    let (wallet, file) = network.purse(folder, "root", 700 * AIC).await;
     let owner = wallet.pubkey();
     let stake =
         [ix::market::register_party(owner, owner, Role::Vendor), ix::market::add_stake(owner, Role::Vendor, 600 * AIC)];
@@ -67,10 +67,24 @@ async fn a_derived_model_is_served_and_every_vendor_of_its_lineage_is_paid() {
     network.waybill(&key("weaver"), &["container", "publish", manifest.to_str().unwrap()]);
     network.waybill(&key("weaver"), &["ask", "post", "weaver", "derived", "100"]);
 
+    // The root's vendor adds to what the curator gets for bringing consumers to it, from the weaver's 5 % on.
+    let party = |name: &str| read_key(&key(name)).pubkey();
+    let (gateway, curator) = (party("gateway"), party("curator"));
+    let (of, by) = (gateway.to_string(), curator.to_string());
+    let open = ["bounty", "open", "derived", &by, "--gateway", &of, "--top-up", "1000", "--min", "500"];
+    let opened = network.waybill(&root_file, &[&open[..], &["--fund", "50"]].concat());
+    let bounty = text(&opened["bounty"]);
+    assert_eq!((&opened["left_aic"], &opened["end_epoch"]), (&(50 * AIC).into(), &Value::Null));
+    assert_eq!(network.waybill(&root_file, &open)["bounty"], opened["bounty"], "the same promise is one bounty");
+    network.waybill(&root_file, &["bounty", "fund", &bounty, "10"]);
+    let others = network.refused(&key("weaver"), &["bounty", "fund", &bounty, "1"]);
+    assert!(others.contains(&root.pubkey().to_string()), "{others}");
+
     let charge = network.embed_by("derived", "a parcel that two vendors send").await;
     let paid = |books: &crate::network::Books| {
         let earned = |owner| books.earnings.iter().find(|e| e.owner == owner).map_or(0, |e| e.total_in_aic);
-        earned(root.pubkey()) > 0
+        // After the sweep nothing moves any more.
+        earned(root.pubkey()) > 0 && books.swept_nc() == books.posted_nc()
     };
     let books = network.until("the root's vendor is paid", paid).await;
     let earned = |owner| books.earnings.iter().find(|e| e.owner == owner).map_or(0, |e| e.total_in_aic);
@@ -84,6 +98,41 @@ async fn a_derived_model_is_served_and_every_vendor_of_its_lineage_is_paid() {
     assert_eq!(pot.amount_aic, 0, "everything is shared out");
     assert_eq!(earned(root.pubkey()), table.split(pot.total_in_aic).unwrap().parts[0]);
     books.assert_conserved();
+
+    // A tenth of the request's worth on top, paid out of the bounty alone.
+    let [promised] = books.bounties.as_slice() else { panic!("one bounty") };
+    let batch = books.batches.iter().find(|batch| batch.sum_nc == charge.nc).unwrap();
+    assert_eq!(promised.paid_aic, batch.aic / 10);
+    assert_eq!(promised.amount_aic + promised.paid_aic, 60 * AIC);
+    let shown = network.waybill(&root_file, &["bounty", "show", &bounty]);
+    assert_eq!(shown["paid_aic"], promised.paid_aic);
+    assert_eq!(network.waybill(&root_file, &["bounty", "list"]).as_array().unwrap().len(), 1);
+
+    // What the settlement has shared is not shared again by hand.
+    let epoch = table.pricing_epoch.to_string();
+    let shared = network.waybill(&root_file, &["artifact", "share", &hash, "--pricing-epoch", &epoch]);
+    assert_eq!((&shared["amount_aic"], &shared["signature"]), (&0.into(), &Value::Null));
+
+    // The bounty ends with the running epoch, and its curator keeps its time to claim.
+    let early = network.refused(&root_file, &["bounty", "close", &bounty]);
+    assert!(early.contains("waybill bounty end"), "{early}");
+    let ended = network.waybill(&root_file, &["bounty", "end", &bounty]);
+    assert!(ended["end_epoch"].as_u64().is_some());
+    assert_eq!(network.waybill(&root_file, &["bounty", "end", &bounty])["end_epoch"], ended["end_epoch"]);
+    let early = network.refused(&root_file, &["bounty", "close", &bounty]);
+    assert!(early.contains("may still claim for"), "{early}");
+
+    // The weaver moves the curator's share by a step, its vendor closes the root for new derivatives.
+    let moved = network.waybill(&key("weaver"), &["container", "set-beta", "derived", "600"]);
+    assert_eq!(network.waybill(&key("weaver"), &["container", "set-beta", "derived", "600"]), moved);
+    let far = network.refused(&key("weaver"), &["container", "set-beta", "derived", "900"]);
+    assert!(far.contains("in steps"), "{far}");
+    let closed = network.waybill(&root_file, &["artifact", "licence", &root_hash, "--closed"]);
+    assert_eq!((&closed["open"], &closed["changed"]), (&false.into(), &true.into()));
+    let again = network.waybill(&root_file, &["artifact", "licence", &root_hash, "--closed"]);
+    assert_eq!(again["changed"], false);
+    let still = network.waybill(&root_file, &["artifact", "lineage", &hash]);
+    assert_eq!(still["generations"][0]["counted_nc"], 300, "a link keeps its terms");
 
     // A receipt says so too.
     let verified = network.verify(&charge);

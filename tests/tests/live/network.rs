@@ -8,7 +8,7 @@ use solana_signer::Signer;
 use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
 };
 use waybill_chain::{
@@ -160,13 +160,28 @@ impl Network {
     /// # Panics
     /// When it fails.
     pub fn waybill(&self, keypair: &Path, arguments: &[&str]) -> Value {
-        let rpc = self.chain.url();
-        let global = ["--json", "--rpc", rpc.as_str(), "--keypair", keypair.to_str().unwrap()];
-        let output = Command::new(program()).args(arguments).args(global).output().unwrap();
+        let output = self.command(keypair, arguments);
         let said = String::from_utf8_lossy(&output.stdout);
         let error = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "waybill {arguments:?}: {said}{error}");
         serde_json::from_str(&said).unwrap_or_else(|_| panic!("waybill {arguments:?} said {said:?}"))
+    }
+
+    /// Why a command of the `waybill` program refuses.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn refused(&self, keypair: &Path, arguments: &[&str]) -> String {
+        let output = self.command(keypair, arguments);
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(!output.status.success(), "waybill {arguments:?}: {said}");
+        said
+    }
+
+    fn command(&self, keypair: &Path, arguments: &[&str]) -> Output {
+        let rpc = self.chain.url();
+        let global = ["--json", "--rpc", rpc.as_str(), "--keypair", keypair.to_str().unwrap()];
+        Command::new(program()).args(arguments).args(global).output().unwrap()
     }
 
     /// A wallet that the demonstration does not have, with SOL and with AIC of the consumer's, and its keypair file.
