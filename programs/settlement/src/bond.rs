@@ -3,12 +3,13 @@
 use anchor_lang::prelude::*;
 use anchor_spl::token::{Token, TokenAccount};
 use coin::{authority::pause, state::Rate};
+use market::instructions::Slashed;
 use waybill_mechanism::amount::debit_aic;
 
 use crate::{
     constants::VERSION,
     error::SettleError,
-    events::DisputeOpened,
+    events::{DisputeOpened, DisputeResolved},
     seeds,
     state::{Dispute, DisputeKind, DisputeState, SettleConfig},
     token,
@@ -99,19 +100,48 @@ impl<'info> Lodging<'_, 'info> {
     }
 }
 
-/// Pays the bond of a decided dispute: back to the challenger when it was right, else to the accused.
+/// How a dispute ended.
+pub struct Ending {
+    /// The gateway's owner.
+    pub accused: Pubkey,
+    /// Against the accused.
+    pub upheld: bool,
+    /// From the gateway's vault to the harmed party.
+    pub vault_aic: u64,
+    /// Out of the stake.
+    pub taken: Slashed,
+    /// Credits of the line that is void now.
+    pub forfeited_nc: u64,
+    pub seq: u64,
+}
+
+/// Pays the bond of a decided dispute, back to the challenger when it was right, else to the accused. Returns the event
+/// to report.
 pub fn pay_out<'info>(
+    ending: Ending,
     config: &SettleConfig,
-    dispute: &Dispute,
-    guilty: bool,
-    accused: &Pubkey,
+    dispute: &Account<'info, Dispute>,
     pool: &Account<'info, TokenAccount>,
     bond_to: &Account<'info, TokenAccount>,
     token_program: &Program<'info, Token>,
-) -> Result<()> {
-    let owner = if guilty { &dispute.challenger } else { accused };
-    token::require_owned(bond_to, owner, &config.mint)?;
+) -> Result<DisputeResolved> {
+    let Ending { accused, upheld, vault_aic, taken, forfeited_nc, seq } = ending;
+    token::require_owned(bond_to, if upheld { &dispute.challenger } else { &accused }, &config.mint)?;
     require_keys_neq!(bond_to.key(), config.pool, SettleError::TokenMismatch);
     let seeds: [&[u8]; 3] = [seeds::POOL, config.mint.as_ref(), &[config.pool_bump]];
-    token::transfer(token_program, pool, bond_to, pool.to_account_info(), &seeds, dispute.bond_aic)
+    token::transfer(token_program, pool, bond_to, pool.to_account_info(), &seeds, dispute.bond_aic)?;
+    Ok(DisputeResolved {
+        dispute: dispute.key(),
+        kind: dispute.kind,
+        target: dispute.target,
+        accused,
+        challenger: dispute.challenger,
+        upheld,
+        bond_aic: dispute.bond_aic,
+        vault_aic,
+        restitution_aic: taken.restitution_aic,
+        penalty_aic: taken.penalty_aic,
+        forfeited_nc,
+        seq,
+    })
 }

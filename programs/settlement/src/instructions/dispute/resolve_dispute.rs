@@ -8,9 +8,8 @@ use market::state::{Offence, Role};
 use waybill_mechanism::amount::mul_div_floor;
 
 use crate::{
-    bond,
+    bond::{self, Ending},
     error::SettleError,
-    events::DisputeResolved,
     report::report,
     slash::*,
     state::{Batch, Dispute, DisputeKind, SettleConfig},
@@ -107,28 +106,14 @@ pub(crate) fn handler(ctx: Context<ResolveDispute>) -> Result<()> {
     } else {
         Default::default()
     };
-    bond::pay_out(
+    let ending = Ending { accused: batch.gateway, upheld, vault_aic: 0, taken, forfeited_nc, seq };
+    let event = bond::pay_out(
+        ending,
         &accounts.config,
         &accounts.dispute,
-        upheld,
-        &batch.gateway,
         &accounts.pool,
         &accounts.bond_to,
         &accounts.slash.token_program,
     )?;
-    let event = DisputeResolved {
-        dispute: accounts.dispute.key(),
-        kind: accounts.dispute.kind,
-        target: accounts.dispute.target,
-        accused: batch.gateway,
-        challenger: accounts.dispute.challenger,
-        upheld,
-        bond_aic: accounts.dispute.bond_aic,
-        vault_aic: 0,
-        restitution_aic: taken.restitution_aic,
-        penalty_aic: taken.penalty_aic,
-        forfeited_nc,
-        seq,
-    };
     report(&ctx.accounts.event_authority, &event)
 }

@@ -6,9 +6,8 @@ use anchor_spl::token::TokenAccount;
 use market::state::{Offence, Role};
 
 use crate::{
-    bond,
+    bond::{self, Ending},
     error::SettleError,
-    events::DisputeResolved,
     report::report,
     slash::*,
     state::{Dispute, DisputeKind, SettleConfig},
@@ -48,37 +47,23 @@ pub(crate) fn handler(ctx: Context<ResolveEquivocation>) -> Result<()> {
     let upheld = accounts.dispute.decide(now)?;
     let seq = accounts.dispute.next_seq()?;
     accounts.dispute.invariant()?;
-    let (accused, challenger) = (accounts.dispute.target, accounts.dispute.challenger);
+    let accused = accounts.dispute.target;
     let mut taken = Default::default();
     if upheld {
-        token::require_owned(&accounts.slash.reporter, &challenger, &accounts.config.mint)?;
+        token::require_owned(&accounts.slash.reporter, &accounts.dispute.challenger, &accounts.config.mint)?;
         let insurance = accounts.config.insurance_vault;
         require_keys_eq!(accounts.slash.harmed.key(), insurance, SettleError::AccountMismatch);
         let epoch = accounts.config.epoch_at(now)?;
         taken = slash(&accounts.slash, slasher_bump, Offence::Equivocation, 0, epoch)?;
     }
-    bond::pay_out(
+    let ending = Ending { accused, upheld, vault_aic: 0, taken, forfeited_nc: 0, seq };
+    let event = bond::pay_out(
+        ending,
         &accounts.config,
         &accounts.dispute,
-        upheld,
-        &accused,
         &accounts.pool,
         &accounts.bond_to,
         &accounts.slash.token_program,
     )?;
-    let event = DisputeResolved {
-        dispute: accounts.dispute.key(),
-        kind: accounts.dispute.kind,
-        target: accused,
-        accused,
-        challenger,
-        upheld,
-        bond_aic: accounts.dispute.bond_aic,
-        vault_aic: 0,
-        restitution_aic: taken.restitution_aic,
-        penalty_aic: taken.penalty_aic,
-        forfeited_nc: 0,
-        seq,
-    };
     report(&ctx.accounts.event_authority, &event)
 }

@@ -8,9 +8,8 @@ use market::state::{Offence, Role};
 use waybill_mechanism::amount::credit_aic;
 
 use crate::{
-    bond,
+    bond::{self, Ending},
     error::SettleError,
-    events::DisputeResolved,
     report::report,
     restitution,
     slash::*,
@@ -87,28 +86,14 @@ pub(crate) fn handler(ctx: Context<ResolveOvercharge>) -> Result<()> {
         let epoch = accounts.config.epoch_at(now)?;
         taken = slash(&accounts.slash, slasher_bump, Offence::GatewayFault, rest_aic, epoch)?;
     }
-    bond::pay_out(
+    let ending = Ending { accused: gateway, upheld, vault_aic, taken, forfeited_nc: 0, seq };
+    let event = bond::pay_out(
+        ending,
         &accounts.config,
         &accounts.dispute,
-        upheld,
-        &gateway,
         &accounts.pool,
         &accounts.bond_to,
         &accounts.slash.token_program,
     )?;
-    let event = DisputeResolved {
-        dispute: accounts.dispute.key(),
-        kind: accounts.dispute.kind,
-        target: accounts.dispute.target,
-        accused: gateway,
-        challenger: accounts.dispute.challenger,
-        upheld,
-        bond_aic: accounts.dispute.bond_aic,
-        vault_aic,
-        restitution_aic: taken.restitution_aic,
-        penalty_aic: taken.penalty_aic,
-        forfeited_nc: 0,
-        seq,
-    };
     report(&ctx.accounts.event_authority, &event)
 }
