@@ -143,9 +143,12 @@ pub fn split_fee(fee: u64, shares_bps: &[u16; 4]) -> Option<[u64; 4]> {
 /// last stage. `None` when there is no such stage or every cost is zero.
 pub fn weaver_ask(ask_nc: u64, base_costs_nc: &[u64], stage: usize) -> Option<u64> {
     let total: u128 = base_costs_nc.iter().copied().map(u128::from).sum();
-    let part = |cost: &u64| {
-        let part = (u128::from(ask_nc) * u128::from(*cost)).checked_div(total)?;
-        u64::try_from(part).ok()
+    let part = |cost: &u64| match u64::try_from(total) {
+        Ok(total) => mul_div_floor(ask_nc, *cost, total),
+        Err(_) => {
+            let part = (u128::from(ask_nc) * u128::from(*cost)).checked_div(total)?;
+            u64::try_from(part).ok()
+        }
     };
     let (_, before_last) = base_costs_nc.split_last()?;
     match before_last.get(stage) {

@@ -18,6 +18,7 @@ pub mod instructions;
 mod pay;
 pub mod seeds;
 pub mod state;
+pub mod view;
 
 use instructions::*;
 

@@ -9,7 +9,7 @@ mod vault;
 
 pub use breaker::Breaker;
 pub use config::CoinConfig;
-pub use rate::{Rate, Submission};
+pub use rate::{Rate, RateView, Submission};
 pub use release::{FeeRecord, Release};
 pub use spend::PendingSpend;
 pub use vault::VaultKind;

@@ -54,9 +54,7 @@ impl Rate {
     /// # Errors
     /// [`CoinError::RateStale`] when it was fixed more than [`RATE_MAX_AGE`] rate epochs ago.
     pub fn current(&self, now: i64) -> Result<u64> {
-        let age = self.epoch_at(now)?.checked_sub(self.epoch).ok_or(CoinError::ClockWentBack)?;
-        require!(age <= RATE_MAX_AGE, CoinError::RateStale);
-        Ok(self.rate)
+        RateView { rate: self.rate, epoch: self.epoch, epoch_s: self.epoch_s }.current(now)
     }
 
     /// The rate epoch of a moment.
@@ -140,6 +138,28 @@ impl Rate {
     }
 }
 
+crate::view! {
+    /// What converts money: a [`Rate`] without its reporters.
+    RateView of Rate {
+        /// See [`Rate::rate`].
+        rate: u64 = 10,
+        /// See [`Rate::epoch`].
+        epoch: u32 = 18,
+        /// See [`Rate::epoch_s`].
+        epoch_s: u32 = 22,
+    }
+}
+
+impl RateView {
+    /// [`Rate::current`].
+    pub fn current(&self, now: i64) -> Result<u64> {
+        let today = epoch(now, self.epoch_s).ok_or(CoinError::ClockWentBack)?;
+        let age = today.checked_sub(self.epoch).ok_or(CoinError::ClockWentBack)?;
+        require!(age <= RATE_MAX_AGE, CoinError::RateStale);
+        Ok(self.rate)
+    }
+}
+
 /// The median; of an even number the lower of the middle two, so that it is always a value someone reported.
 /// `values` is not empty.
 fn median(values: &mut [u64]) -> u64 {
@@ -177,6 +197,18 @@ mod tests {
             rent_payer: Pubkey::default(),
             _reserved: [0; 128],
         }
+    }
+
+    #[test]
+    fn the_view_is_the_accounts() {
+        let state = Rate { epoch: 11, epoch_s: 101, ..rate(3) };
+        let mut bytes = Vec::new();
+        state.try_serialize(&mut bytes).unwrap();
+        let view = RateView::try_deserialize(&mut bytes.as_slice()).unwrap();
+        assert_eq!(view, RateView { rate: state.rate, epoch: state.epoch, epoch_s: state.epoch_s });
+        assert!(RateView::try_deserialize(&mut &bytes[..25]).is_err(), "cut within the last field");
+        bytes[0] ^= 1;
+        assert!(RateView::try_deserialize(&mut bytes.as_slice()).is_err(), "another type");
     }
 
     #[test]

@@ -74,7 +74,13 @@ impl Artifact {
     /// The OEM, if there is one.
     #[must_use]
     pub fn oem(&self) -> Option<Pubkey> {
-        (self.oem != Pubkey::default()).then_some(self.oem)
+        self.makers().oem()
+    }
+
+    /// What a price reads.
+    #[must_use]
+    pub const fn makers(&self) -> Makers {
+        Makers { hash: self.hash, vendor: self.vendor, oem: self.oem, n_ancestors: self.n_ancestors }
     }
 
     /// What it derives from, root first.
@@ -129,9 +135,49 @@ impl Artifact {
     }
 }
 
+coin::view! {
+    /// Who made an [`Artifact`] and is paid for it.
+    Makers of Artifact {
+        /// See [`Artifact::hash`].
+        hash: [u8; 32] = 10,
+        /// See [`Artifact::vendor`].
+        vendor: Pubkey = 42,
+        /// See [`Artifact::oem`].
+        oem: Pubkey = 74,
+        /// See [`Artifact::n_ancestors`].
+        n_ancestors: u8 = 498,
+    }
+}
+
+impl Makers {
+    /// [`Artifact::oem`].
+    #[must_use]
+    pub fn oem(&self) -> Option<Pubkey> {
+        (self.oem != Pubkey::default()).then_some(self.oem)
+    }
+
+    /// [`Artifact::is_derived`].
+    #[must_use]
+    pub const fn is_derived(&self) -> bool {
+        self.n_ancestors > 0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_view_is_the_accounts() {
+        let (mut child, mut parent) = (artifact(1), artifact(2));
+        child.oem = Pubkey::new_from_array([3; 32]);
+        child.link(&mut parent, 200).unwrap();
+        let mut bytes = Vec::new();
+        child.try_serialize(&mut bytes).unwrap();
+        let view = Makers::try_deserialize(&mut bytes.as_slice()).unwrap();
+        assert_eq!(view, child.makers());
+        assert!(view.is_derived());
+    }
 
     fn artifact(byte: u8) -> Artifact {
         Artifact {

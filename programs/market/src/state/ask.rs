@@ -43,7 +43,19 @@ impl Ask {
     /// The ask in a pricing epoch.
     #[must_use]
     pub fn at(&self, pricing_epoch: u32) -> u64 {
-        if self.pending_epoch != 0 && pricing_epoch >= self.pending_epoch { self.pending_nc } else { self.value_nc }
+        self.quote().at(pricing_epoch)
+    }
+
+    /// What a price reads.
+    #[must_use]
+    pub const fn quote(&self) -> Quote {
+        Quote {
+            role: self.role,
+            subject: self.subject,
+            value_nc: self.value_nc,
+            pending_nc: self.pending_nc,
+            pending_epoch: self.pending_epoch,
+        }
     }
 
     /// Moves the ask one step towards `want_nc`, from the first pricing epoch that the notice allows.
@@ -78,10 +90,42 @@ impl Ask {
     }
 }
 
+coin::view! {
+    /// What a price reads of an [`Ask`].
+    Quote of Ask {
+        /// See [`Ask::role`].
+        role: Role = 10,
+        /// See [`Ask::subject`].
+        subject: [u8; 32] = 43,
+        /// See [`Ask::value_nc`].
+        value_nc: u64 = 75,
+        /// See [`Ask::pending_nc`].
+        pending_nc: u64 = 83,
+        /// See [`Ask::pending_epoch`].
+        pending_epoch: u32 = 91,
+    }
+}
+
+impl Quote {
+    /// The ask in a pricing epoch.
+    #[must_use]
+    pub const fn at(&self, pricing_epoch: u32) -> u64 {
+        if self.pending_epoch != 0 && pricing_epoch >= self.pending_epoch { self.pending_nc } else { self.value_nc }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::state::config::tests::params;
+
+    #[test]
+    fn the_view_is_the_accounts() {
+        let ask = Ask { pending_nc: 5, pending_epoch: 6, seq: 7, ..ask(4) };
+        let mut bytes = Vec::new();
+        ask.try_serialize(&mut bytes).unwrap();
+        assert_eq!(Quote::try_deserialize(&mut bytes.as_slice()).unwrap(), ask.quote());
+    }
 
     fn ask(value_nc: u64) -> Ask {
         Ask {

@@ -223,8 +223,7 @@ impl MarketConfig {
 
     /// Refuses when one of the flags is set.
     pub fn require_running(&self, flags: u16) -> Result<()> {
-        require!(self.pause_flags & flags == 0, MarketError::Paused);
-        Ok(())
+        require_running(self.pause_flags, flags)
     }
 
     /// What the params authority may change.
@@ -275,9 +274,59 @@ impl MarketConfig {
     }
 }
 
+coin::view! {
+    /// The tunables of a [`MarketConfig`].
+    MarketTerms of MarketConfig {
+        /// See [`MarketConfig::pause_flags`].
+        pause_flags: u16 = 10,
+        /// See [`MarketConfig::params`].
+        params: MarketParams = 237,
+        /// See [`MarketConfig::book`].
+        book: BookParams = 367,
+    }
+}
+
+impl MarketTerms {
+    /// [`MarketConfig::require_running`].
+    pub fn require_running(&self, flags: u16) -> Result<()> {
+        require_running(self.pause_flags, flags)
+    }
+}
+
+fn require_running(pause_flags: u16, flags: u16) -> Result<()> {
+    require!(pause_flags & flags == 0, MarketError::Paused);
+    Ok(())
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+
+    #[test]
+    fn the_view_is_the_accounts() {
+        let key = |byte: u8| Pubkey::new_from_array([byte; 32]);
+        let book = BookParams { alpha_bps: 1, headroom_bps: 2, owner_cap_bps: 3, units_per_aic: 4 };
+        let config = MarketConfig {
+            version: MarketConfig::VERSION,
+            bump: 9,
+            pause_flags: 0x0506,
+            mint: key(1),
+            slasher: key(2),
+            authorities: Authorities { admin: key(3), params: key(4), pause: key(5), resume: key(6) },
+            pending: PendingAuthority::none(),
+            params: params(),
+            seq: 7,
+            rent_payer: key(8),
+            book,
+            min_stake_nc: [10; ROLES],
+            minima_epoch: 11,
+            _reserved: [0; 186],
+        };
+        let mut bytes = Vec::new();
+        config.try_serialize(&mut bytes).unwrap();
+        let view = MarketTerms::try_deserialize(&mut bytes.as_slice()).unwrap();
+        assert_eq!(view, MarketTerms { pause_flags: 0x0506, params: params(), book });
+    }
 
     /// The last settlement epoch of a pricing epoch, counted from its first.
     const LAST: i64 = EPOCHS_PER_PRICING_EPOCH as i64 - 1;

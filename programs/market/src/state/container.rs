@@ -112,12 +112,12 @@ impl Container {
 
     /// A stage by its index.
     pub fn stage(&self, index: u8) -> Result<&Stage> {
-        Ok(self.stages.get(usize::from(index)).ok_or(MarketError::BadStages)?)
+        stage(&self.stages, index)
     }
 
     /// The curator's share in a pricing epoch, in bps.
     #[must_use]
-    pub fn beta_at(&self, pricing_epoch: u32) -> u16 {
+    pub const fn beta_at(&self, pricing_epoch: u32) -> u16 {
         if self.beta_epoch != 0 && pricing_epoch >= self.beta_epoch { self.next_beta_bps } else { self.beta_bps }
     }
 
@@ -169,5 +169,97 @@ impl Container {
             MarketError::Invariant
         );
         Self::validate_stages(&self.stages)
+    }
+}
+
+coin::view! {
+    /// What a price reads of a [`Container`].
+    Plan of Container {
+        /// See [`Container::state`].
+        state: ContainerState = 10,
+        /// See [`Container::beta_bps`].
+        beta_bps: u16 = 13,
+        /// See [`Container::id`].
+        id: [u8; 32] = 15,
+        /// See [`Container::creator`].
+        creator: Pubkey = 47,
+        /// See [`Container::ceiling_nc`].
+        ceiling_nc: u64 = 79,
+        /// See [`Container::next_beta_bps`].
+        next_beta_bps: u16 = 199,
+        /// See [`Container::beta_epoch`].
+        beta_epoch: u32 = 201,
+        /// The bytes of [`Container::name`], and [`Container::stages`] behind them.
+        name_and_stages: (Vec<u8>, Vec<Stage>) = 319,
+    }
+}
+
+impl Plan {
+    /// See [`Container::stages`].
+    #[must_use]
+    pub fn stages(&self) -> &[Stage] {
+        &self.name_and_stages.1
+    }
+
+    /// [`Container::stage`].
+    pub fn stage(&self, index: u8) -> Result<&Stage> {
+        stage(self.stages(), index)
+    }
+
+    /// [`Container::beta_at`].
+    #[must_use]
+    pub const fn beta_at(&self, pricing_epoch: u32) -> u16 {
+        if self.beta_epoch != 0 && pricing_epoch >= self.beta_epoch { self.next_beta_bps } else { self.beta_bps }
+    }
+}
+
+fn stage(stages: &[Stage], index: u8) -> Result<&Stage> {
+    Ok(stages.get(usize::from(index)).ok_or(MarketError::BadStages)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_view_is_the_accounts() {
+        let stage = |byte: u8| Stage {
+            artifact: [byte; 32],
+            kind: StageKind::Rank,
+            market: u32::from(byte),
+            weight_bps: u16::from(byte),
+        };
+        for (name, stages) in [("m", vec![stage(1)]), ("a-longer-name", vec![stage(1), stage(2), stage(3)])] {
+            let container = Container {
+                version: Container::VERSION,
+                bump: 1,
+                state: ContainerState::Retired,
+                revision: 2,
+                beta_bps: 3,
+                id: [4; 32],
+                creator: Pubkey::new_from_array([5; 32]),
+                ceiling_nc: 6,
+                uri_hash: [7; 32],
+                terms_hash: [8; 32],
+                seq: 9,
+                rent_payer: Pubkey::new_from_array([10; 32]),
+                retired_at: 11,
+                next_beta_bps: 12,
+                beta_epoch: 13,
+                _reserved: [0; 114],
+                name: name.into(),
+                stages: stages.clone(),
+            };
+            let mut bytes = Vec::new();
+            container.try_serialize(&mut bytes).unwrap();
+            let view = Plan::try_deserialize(&mut bytes.as_slice()).unwrap();
+            assert_eq!((view.state, view.id, view.creator), (container.state, container.id, container.creator));
+            assert_eq!((view.ceiling_nc, view.stages()), (6, stages.as_slice()));
+            assert_eq!(
+                [0, 12, 13, 14].map(|epoch| view.beta_at(epoch)),
+                [0, 12, 13, 14].map(|epoch| container.beta_at(epoch))
+            );
+            assert_eq!((view.beta_at(12), view.beta_at(13)), (3, 12));
+        }
     }
 }

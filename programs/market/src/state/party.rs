@@ -128,30 +128,32 @@ impl Party {
 
     /// Refuses a party that may not begin anything: banned, jailed, or below its minimum stake.
     pub fn require_in_good_standing(&self, params: &MarketParams, now: i64) -> Result<()> {
-        self.require_free(now)?;
-        require!(self.stake >= params.min_stake_of(self.role, self.tier)?, MarketError::BelowMinimumStake);
-        Ok(())
+        self.standing().require_good(params, now)
     }
 
     /// Refuses a party that may not take work under what it began: banned, jailed, or below [`WORK_BPS`] of its minimum
     /// stake. A minimum that is given in USD moves with the rate, so what was enough a day ago stays enough for a while.
     pub fn require_working(&self, params: &MarketParams, now: i64) -> Result<()> {
-        self.require_free(now)?;
-        let minimum = params.min_stake_of(self.role, self.tier)?;
-        require!(!below(self.stake, minimum, WORK_BPS), MarketError::BelowMinimumStake);
-        Ok(())
+        self.standing().require_working(params, now)
     }
 
     /// Whether the party's offers leave the books: banned, jailed, or below [`JAIL_BPS`] of its minimum stake.
     pub fn is_out(&self, params: &MarketParams, now: i64) -> Result<bool> {
         let minimum = params.min_stake_of(self.role, self.tier)?;
-        Ok(self.require_free(now).is_err() || below(self.stake, minimum, JAIL_BPS))
+        Ok(self.standing().require_free(now).is_err() || below(self.stake, minimum, JAIL_BPS))
     }
 
-    fn require_free(&self, now: i64) -> Result<()> {
-        require!(!self.banned, MarketError::Banned);
-        require!(now >= self.jailed_until, MarketError::Jailed);
-        Ok(())
+    /// What decides whether it may work.
+    #[must_use]
+    pub const fn standing(&self) -> Standing {
+        Standing {
+            role: self.role,
+            owner: self.owner,
+            stake: self.stake,
+            jailed_until: self.jailed_until,
+            banned: self.banned,
+            tier: self.tier,
+        }
     }
 
     /// Takes another tier; its minimum stake must be there.
@@ -280,6 +282,47 @@ fn unix_day(now: i64) -> Result<u32> {
     Ok(u32::try_from(seconds / DAY_S.unsigned_abs()).map_err(|_| MarketError::BadClock)?)
 }
 
+coin::view! {
+    /// What decides whether a [`Party`] may work.
+    Standing of Party {
+        /// See [`Party::role`].
+        role: Role = 11,
+        /// See [`Party::owner`].
+        owner: Pubkey = 12,
+        /// See [`Party::stake`].
+        stake: u64 = 44,
+        /// See [`Party::jailed_until`].
+        jailed_until: i64 = 68,
+        /// See [`Party::banned`].
+        banned: bool = 76,
+        /// See [`Party::tier`].
+        tier: Tier = 117,
+    }
+}
+
+impl Standing {
+    /// [`Party::require_in_good_standing`].
+    pub fn require_good(&self, params: &MarketParams, now: i64) -> Result<()> {
+        self.require_free(now)?;
+        require!(self.stake >= params.min_stake_of(self.role, self.tier)?, MarketError::BelowMinimumStake);
+        Ok(())
+    }
+
+    /// [`Party::require_working`].
+    pub fn require_working(&self, params: &MarketParams, now: i64) -> Result<()> {
+        self.require_free(now)?;
+        let minimum = params.min_stake_of(self.role, self.tier)?;
+        require!(!below(self.stake, minimum, WORK_BPS), MarketError::BelowMinimumStake);
+        Ok(())
+    }
+
+    fn require_free(&self, now: i64) -> Result<()> {
+        require!(!self.banned, MarketError::Banned);
+        require!(now >= self.jailed_until, MarketError::Jailed);
+        Ok(())
+    }
+}
+
 /// Whether a stake is below `bps` of a minimum, compared without rounding.
 fn below(stake: u64, minimum: u64, bps: u16) -> bool {
     u128::from(stake) * 10_000 < u128::from(minimum) * u128::from(bps)
@@ -288,6 +331,16 @@ fn below(stake: u64, minimum: u64, bps: u16) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_view_is_the_accounts() {
+        let mut party = Party::new(Pubkey::new_from_array([7; 32]), Role::Weaver, 1, 2, Pubkey::new_from_array([3; 32]));
+        (party.stake, party.unbonding, party.unbonding_until, party.jailed_until) = (4, 5, 6, 8);
+        (party.banned, party.seq, party.tier) = (true, 9, Tier::Campus);
+        let mut bytes = Vec::new();
+        party.try_serialize(&mut bytes).unwrap();
+        assert_eq!(Standing::try_deserialize(&mut bytes.as_slice()).unwrap(), party.standing());
+    }
 
     #[test]
     fn stake_leaves_only_after_the_unbonding_time() {

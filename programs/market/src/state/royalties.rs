@@ -42,6 +42,18 @@ pub struct Royalties {
     pub _reserved: [u8; 32],
 }
 
+coin::view! {
+    /// What a price reads of a [`Royalties`].
+    RoyaltyTotal of Royalties {
+        /// See [`Royalties::artifact`].
+        artifact: [u8; 32] = 10,
+        /// See [`Royalties::pricing_epoch`].
+        pricing_epoch: u32 = 42,
+        /// See [`Royalties::total_nc`].
+        total_nc: u64 = 46,
+    }
+}
+
 impl Royalties {
     /// The layout this code writes.
     pub const VERSION: u8 = 1;
@@ -87,5 +99,29 @@ impl Royalties {
             MarketError::Invariant
         );
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_view_is_the_accounts() {
+        let royalties = Royalties {
+            version: Royalties::VERSION,
+            bump: 1,
+            artifact: [2; 32],
+            pricing_epoch: 3,
+            total_nc: 4,
+            len: 5,
+            rows: [RoyaltyRow { owner: Pubkey::new_from_array([6; 32]), ask_nc: 7 }; MAX_LINEAGE],
+            rent_payer: Pubkey::new_from_array([8; 32]),
+            _reserved: [0; 32],
+        };
+        let mut bytes = Vec::new();
+        royalties.try_serialize(&mut bytes).unwrap();
+        let view = RoyaltyTotal::try_deserialize(&mut bytes.as_slice()).unwrap();
+        assert_eq!(view, RoyaltyTotal { artifact: [2; 32], pricing_epoch: 3, total_nc: 4 });
     }
 }

@@ -137,8 +137,19 @@ pub struct SettleConfig {
 
 impl SettleConfig {
     pub fn require_running(&self, flag: u16) -> Result<()> {
-        require!(self.pause_flags & flag == 0, SettleError::Paused);
-        Ok(())
+        self.terms().require_running(flag)
+    }
+
+    /// What the money paths read.
+    #[must_use]
+    pub const fn terms(&self) -> SettleTerms {
+        SettleTerms {
+            pause_flags: self.pause_flags,
+            mint: self.mint,
+            domain: self.domain,
+            epoch_s: self.epoch_s,
+            post_window_s: self.post_window_s,
+        }
     }
 
     /// Refuses while withdrawals are paused. The pause ends by itself when its time is used up.
@@ -192,10 +203,7 @@ impl SettleConfig {
 
     /// First second after `epoch`.
     pub fn epoch_end(&self, epoch: u32) -> Result<i64> {
-        i64::from(epoch)
-            .checked_add(1)
-            .and_then(|next| next.checked_mul(i64::from(self.epoch_s)))
-            .ok_or_else(|| SettleError::Overflow.into())
+        self.terms().epoch_end(epoch)
     }
 
     pub fn invariant(&self) -> Result<()> {
@@ -216,5 +224,42 @@ impl SettleConfig {
         require!(self.pause_flags & !pause::ALL == 0, SettleError::InvalidConfig);
         require!(self.authorities.complete(), SettleError::DefaultKey);
         Ok(())
+    }
+}
+
+coin::view! {
+    /// What settling and posting read of [`SettleConfig`].
+    SettleTerms of SettleConfig {
+        /// See [`SettleConfig::pause_flags`].
+        pause_flags: u16 = 11,
+        /// See [`SettleConfig::mint`].
+        mint: Pubkey = 174,
+        /// See [`SettleConfig::domain`].
+        domain: [u8; 8] = 334,
+        /// See [`SettleConfig::epoch_s`].
+        epoch_s: u32 = 342,
+        /// See [`SettleConfig::post_window_s`].
+        post_window_s: u32 = 350,
+    }
+}
+
+impl SettleTerms {
+    pub fn require_running(&self, flag: u16) -> Result<()> {
+        require!(self.pause_flags & flag == 0, SettleError::Paused);
+        Ok(())
+    }
+
+    /// First second after `epoch`.
+    pub fn epoch_end(&self, epoch: u32) -> Result<i64> {
+        i64::from(epoch)
+            .checked_add(1)
+            .and_then(|next| next.checked_mul(i64::from(self.epoch_s)))
+            .ok_or_else(|| SettleError::Overflow.into())
+    }
+
+    /// Last second in which a batch of `epoch` is on time.
+    pub fn on_time_until(&self, epoch: u32) -> Result<i64> {
+        let window = i64::from(self.post_window_s);
+        self.epoch_end(epoch)?.checked_add(window).ok_or_else(|| SettleError::Overflow.into())
     }
 }

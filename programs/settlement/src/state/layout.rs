@@ -72,6 +72,7 @@ fn settle_config() {
     at(&bytes, 362, &[120, 0, 60, 0, 61, 0, 62, 0, 17]);
     at(&bytes, 410, &[19, 0, 0, 0, 0, 0, 0, 0, 20, 0, 0, 0, 1, 21, 0, 22, 0, 0, 0, 23, 0, 0, 0]);
     at(&bytes, 433, &[24, 0, 0, 0, 0, 0, 0, 0, 25, 0, 0, 0]);
+    assert_eq!(SettleTerms::try_deserialize(&mut bytes.as_slice()).unwrap(), config.terms());
 }
 
 #[test]

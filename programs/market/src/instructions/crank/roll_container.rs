@@ -10,8 +10,8 @@ use crate::{
     events::SnapshotFrozen,
     seeds,
     state::{
-        Artifact, Ask, Container, ContainerState, Market, MarketConfig, MarketParams, Party, Payees, Role, Royalties,
-        SplitSnapshot,
+        ContainerState, Makers, Market, MarketParams, MarketTerms, Payees, Plan, Quote, Role, RoyaltyTotal,
+        SplitSnapshot, Standing,
     },
 };
 
@@ -33,25 +33,25 @@ pub struct RollContainer<'info> {
     #[account(mut)]
     pub payer: Signer<'info>,
     /// The configuration.
-    pub config: Box<Account<'info, MarketConfig>>,
+    pub config: Box<Account<'info, MarketTerms>>,
     /// The container.
-    pub container: Box<Account<'info, Container>>,
+    pub container: Box<Account<'info, Plan>>,
     /// The artifact of the stage.
-    pub artifact: Box<Account<'info, Artifact>>,
+    pub artifact: Box<Account<'info, Makers>>,
     /// CHECK: the market of the stage, of which only the price is read; owner, type and number are checked with it.
     pub market: UncheckedAccount<'info>,
     /// Party of the model's owner.
-    pub vendor: Box<Account<'info, Party>>,
+    pub vendor: Box<Account<'info, Standing>>,
     /// Its ask for the artifact.
-    pub vendor_ask: Box<Account<'info, Ask>>,
+    pub vendor_ask: Box<Account<'info, Quote>>,
     /// Party of the artifact's OEM, if it has one.
-    pub oem: Option<Box<Account<'info, Party>>>,
+    pub oem: Option<Box<Account<'info, Standing>>>,
     /// Its ask for the artifact.
-    pub oem_ask: Option<Box<Account<'info, Ask>>>,
+    pub oem_ask: Option<Box<Account<'info, Quote>>>,
     /// Party of the container's owner.
-    pub weaver: Box<Account<'info, Party>>,
+    pub weaver: Box<Account<'info, Standing>>,
     /// Its ask for the container.
-    pub weaver_ask: Box<Account<'info, Ask>>,
+    pub weaver_ask: Box<Account<'info, Quote>>,
     /// The snapshot. It exists at most once, so a second roll fails.
     #[account(
         init,
@@ -94,7 +94,7 @@ impl RollContainer<'_> {
         let own_nc = market_base(&self.market, own, pricing_epoch).ok_or(MarketError::WrongAccount)?;
         let mut others = others.iter();
         let mut costs = Vec::with_capacity(MAX_STAGES);
-        for stage in &self.container.stages {
+        for stage in self.container.stages() {
             let base_nc = if stage.market == own {
                 own_nc
             } else {
@@ -146,8 +146,8 @@ impl RollContainer<'_> {
 
 /// Checks that a payee's accounts are its own and that its stake answers for it.
 fn payee(
-    party: &Party,
-    ask: &Ask,
+    party: &Standing,
+    ask: &Quote,
     owner: Pubkey,
     role: Role,
     subject: &[u8; 32],
@@ -172,7 +172,7 @@ fn market_base(account: &AccountInfo<'_>, id: u32, pricing_epoch: u32) -> Option
 fn royalties_total(account: &AccountInfo<'_>, artifact: &[u8; 32], pricing_epoch: u32) -> Result<u64> {
     require!(account.owner == &crate::ID, MarketError::WrongRoyalties);
     let data = account.try_borrow_data()?;
-    let royalties = Royalties::try_deserialize(&mut &data[..]).map_err(|_| MarketError::WrongRoyalties)?;
+    let royalties = RoyaltyTotal::try_deserialize(&mut &data[..]).map_err(|_| MarketError::WrongRoyalties)?;
     require!(royalties.artifact == *artifact && royalties.pricing_epoch == pricing_epoch, MarketError::WrongRoyalties);
     Ok(royalties.total_nc)
 }

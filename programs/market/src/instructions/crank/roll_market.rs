@@ -6,16 +6,16 @@ use coin::authority::pause;
 
 use crate::{
     events::MarketRolled,
-    state::{Market, MarketConfig},
+    state::{Market, MarketTerms},
 };
 
 /// Accounts of `roll_market`.
 #[derive(Accounts)]
 pub struct RollMarket<'info> {
     /// The configuration.
-    pub config: Box<Account<'info, MarketConfig>>,
+    pub config: Box<Account<'info, MarketTerms>>,
     /// The market.
-    #[account(mut)]
+    #[account(mut, dup)]
     pub market: Box<Account<'info, Market>>,
 }
 

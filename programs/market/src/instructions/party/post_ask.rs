@@ -8,7 +8,7 @@ use crate::{
     error::MarketError,
     events::AskPosted,
     seeds,
-    state::{Artifact, Ask, Container, MarketConfig, Party, Role},
+    state::{Ask, Makers, MarketTerms, Plan, Role, Standing},
 };
 
 /// Arguments of `post_ask`.
@@ -32,20 +32,21 @@ pub struct PostAsk<'info> {
     /// Who asks.
     pub owner: Signer<'info>,
     /// The configuration.
-    pub config: Box<Account<'info, MarketConfig>>,
+    pub config: Box<Account<'info, MarketTerms>>,
     /// The owner's party in the role.
     #[account(
         has_one = owner @ MarketError::Unauthorized,
         constraint = party.role == args.role @ MarketError::WrongAccount,
     )]
-    pub party: Box<Account<'info, Party>>,
+    pub party: Box<Account<'info, Standing>>,
     /// The artifact of a vendor's or OEM's ask.
-    pub artifact: Option<Box<Account<'info, Artifact>>>,
+    pub artifact: Option<Box<Account<'info, Makers>>>,
     /// The container of a weaver's ask.
-    pub container: Option<Box<Account<'info, Container>>>,
+    pub container: Option<Box<Account<'info, Plan>>>,
     /// The ask. Its seeds name one subject and role, so a second creation is impossible.
     #[account(
         init_if_needed,
+        dup,
         payer = payer,
         space = 8 + Ask::INIT_SPACE,
         seeds = [seeds::ASK, args.subject.as_ref(), &[args.role as u8]],
@@ -69,7 +70,7 @@ impl PostAsk<'_> {
             _ => return err!(MarketError::RoleHasNoAsk),
         };
         require_keys_eq!(holder, self.owner.key(), MarketError::Unauthorized);
-        self.party.require_in_good_standing(&self.config.params, Clock::get()?.unix_timestamp)
+        self.party.require_good(&self.config.params, Clock::get()?.unix_timestamp)
     }
 }
 

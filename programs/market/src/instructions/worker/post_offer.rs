@@ -8,7 +8,7 @@ use crate::{
     error::MarketError,
     events::OfferPosted,
     seeds,
-    state::{Market, MarketConfig, Node, Offer, Party, Role, Seat},
+    state::{Market, MarketTerms, Node, Offer, Party, Role, Seat},
 };
 
 /// Arguments of `post_offer`.
@@ -29,10 +29,11 @@ pub struct PostOffer<'info> {
     /// The provider's wallet.
     pub operator: Signer<'info>,
     /// The configuration.
-    pub config: Box<Account<'info, MarketConfig>>,
+    pub config: Box<Account<'info, MarketTerms>>,
     /// The operator's party as a provider.
     #[account(
         mut,
+        dup,
         constraint = party.owner == operator.key() @ MarketError::Unauthorized,
         constraint = party.role == Role::Provider @ MarketError::WrongAccount,
     )]
@@ -41,11 +42,12 @@ pub struct PostOffer<'info> {
     #[account(has_one = operator @ MarketError::Unauthorized)]
     pub node: Box<Account<'info, Node>>,
     /// The market.
-    #[account(mut)]
+    #[account(mut, dup)]
     pub market: Box<Account<'info, Market>>,
     /// The offer. Its seeds name one market and worker, so a second creation is impossible.
     #[account(
         init_if_needed,
+        dup,
         payer = payer,
         space = 8 + Offer::INIT_SPACE,
         seeds = [seeds::OFFER, market.key().as_ref(), node.worker.as_ref()],
@@ -55,6 +57,7 @@ pub struct PostOffer<'info> {
     /// What the operator offers in this market. Its seeds name one market and owner, so a second creation is impossible.
     #[account(
         init_if_needed,
+        dup,
         payer = payer,
         space = 8 + Seat::INIT_SPACE,
         seeds = [seeds::SEAT, market.key().as_ref(), operator.key().as_ref()],

@@ -3,7 +3,7 @@
 
 use anchor_lang::prelude::*;
 use anchor_spl::token::{Token, TokenAccount};
-use coin::{authority::pause, state::Rate};
+use coin::{authority::pause, state::RateView};
 use waybill_mechanism::{channel::settle_amount, message::Voucher};
 
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
     report::report,
     settle::{Claim, Parties},
     signature,
-    state::{Channel, GatewayVault, SettleConfig, SettledBy},
+    state::{Channel, GatewayVault, SettleTerms, SettledBy},
 };
 
 #[derive(AnchorSerialize, AnchorDeserialize, Clone, Copy, Debug)]
@@ -25,15 +25,15 @@ pub struct SettleVoucherArgs {
 pub struct SettleVoucher<'info> {
     /// Signs for claims above what the consumer acknowledged.
     pub gateway: Option<Signer<'info>>,
-    pub config: Box<Account<'info, SettleConfig>>,
-    pub rate: Box<Account<'info, Rate>>,
-    #[account(mut)]
+    pub config: Account<'info, SettleTerms>,
+    pub rate: Account<'info, RateView>,
+    #[account(mut, dup)]
     pub channel: Box<Account<'info, Channel>>,
-    #[account(mut)]
+    #[account(mut, dup)]
     pub channel_token: Box<Account<'info, TokenAccount>>,
-    #[account(mut)]
+    #[account(mut, dup)]
     pub gateway_vault: Box<Account<'info, GatewayVault>>,
-    #[account(mut)]
+    #[account(mut, dup)]
     pub gateway_token: Box<Account<'info, TokenAccount>>,
     /// CHECK: the instructions sysvar; its address is checked where it is read.
     pub instructions: UncheckedAccount<'info>,

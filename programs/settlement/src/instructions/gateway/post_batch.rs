@@ -12,7 +12,7 @@ use crate::{
     events::BatchPosted,
     report::report,
     seeds,
-    state::{Batch, BatchState, GatewayVault, SettleConfig},
+    state::{Batch, BatchState, GatewayVault, SettleTerms},
     token,
 };
 
@@ -39,16 +39,17 @@ pub struct PostBatch<'info> {
     #[account(mut)]
     pub payer: Signer<'info>,
     pub gateway: Signer<'info>,
-    pub config: Box<Account<'info, SettleConfig>>,
+    pub config: Account<'info, SettleTerms>,
     #[account(address = config.mint @ SettleError::AccountMismatch)]
     pub mint: Box<Account<'info, Mint>>,
     #[account(
         mut,
+        dup,
         has_one = gateway @ SettleError::Unauthorized,
         has_one = mint @ SettleError::AccountMismatch
     )]
     pub gateway_vault: Box<Account<'info, GatewayVault>>,
-    #[account(mut, address = gateway_vault.vault @ SettleError::AccountMismatch)]
+    #[account(mut, dup, address = gateway_vault.vault @ SettleError::AccountMismatch)]
     pub gateway_token: Box<Account<'info, TokenAccount>>,
     #[account(
         init,
@@ -102,11 +103,6 @@ pub(crate) fn handler(ctx: Context<PostBatch>, args: PostBatchArgs) -> Result<()
     let vault_seq = gateway_vault.next_seq()?;
     gateway_vault.invariant()?;
 
-    let on_time_until = accounts
-        .config
-        .epoch_end(args.epoch)?
-        .checked_add(i64::from(accounts.config.post_window_s))
-        .ok_or(SettleError::Overflow)?;
     accounts.batch.set_inner(Batch {
         version: VERSION,
         bump: ctx.bumps.batch,
@@ -116,7 +112,7 @@ pub(crate) fn handler(ctx: Context<PostBatch>, args: PostBatchArgs) -> Result<()
         mint: gateway_vault.mint,
         epoch: args.epoch,
         shard: args.shard,
-        late: now > on_time_until,
+        late: now > accounts.config.on_time_until(args.epoch)?,
         receipts_root: args.receipts_root,
         lines_root: args.lines_root,
         n_receipts: args.n_receipts,

@@ -3,14 +3,14 @@
 
 use anchor_lang::prelude::*;
 use anchor_spl::token::{Token, TokenAccount};
-use coin::{authority::pause, state::Rate};
+use coin::{authority::pause, state::RateView};
 use waybill_mechanism::channel::delegated_amount;
 
 use crate::{
     error::SettleError,
     report::report,
     settle::{Claim, Parties},
-    state::{Channel, GatewayVault, SettleConfig, SettledBy},
+    state::{Channel, GatewayVault, SettleTerms, SettledBy},
 };
 
 #[derive(AnchorSerialize, AnchorDeserialize, Clone, Copy, Debug)]
@@ -25,15 +25,15 @@ pub struct SettleDelegatedArgs {
 #[derive(Accounts)]
 pub struct SettleDelegated<'info> {
     pub gateway: Signer<'info>,
-    pub config: Box<Account<'info, SettleConfig>>,
-    pub rate: Box<Account<'info, Rate>>,
-    #[account(mut, has_one = gateway @ SettleError::Unauthorized)]
+    pub config: Account<'info, SettleTerms>,
+    pub rate: Account<'info, RateView>,
+    #[account(mut, dup, has_one = gateway @ SettleError::Unauthorized)]
     pub channel: Box<Account<'info, Channel>>,
-    #[account(mut)]
+    #[account(mut, dup)]
     pub channel_token: Box<Account<'info, TokenAccount>>,
-    #[account(mut)]
+    #[account(mut, dup)]
     pub gateway_vault: Box<Account<'info, GatewayVault>>,
-    #[account(mut)]
+    #[account(mut, dup)]
     pub gateway_token: Box<Account<'info, TokenAccount>>,
     pub token_program: Program<'info, Token>,
 }
