@@ -562,14 +562,6 @@ impl Desk {
         sent
     }
 
-    /// [`Desk::measure`] with the signature check before it.
-    #[track_caller]
-    pub fn measure_all(&mut self, name: &str, scenario: &str, built: &[Instruction], signers: &[&Keypair]) -> Sent {
-        let sent = self.net.world.measure_all(&format!("settlement::{name}"), scenario, built, signers);
-        self.assert_conserved();
-        sent
-    }
-
     /// Each vault holds what the program records for it, and all tokens together are the supply.
     pub fn assert_conserved(&self) {
         for (vault, (name, recorded)) in self.liabilities() {

@@ -334,7 +334,8 @@ mod tests {
 
     #[test]
     fn the_view_is_the_accounts() {
-        let mut party = Party::new(Pubkey::new_from_array([7; 32]), Role::Weaver, 1, 2, Pubkey::new_from_array([3; 32]));
+        let mut party =
+            Party::new(Pubkey::new_from_array([7; 32]), Role::Weaver, 1, 2, Pubkey::new_from_array([3; 32]));
         (party.stake, party.unbonding, party.unbonding_until, party.jailed_until) = (4, 5, 6, 8);
         (party.banned, party.seq, party.tier) = (true, 9, Tier::Campus);
         let mut bytes = Vec::new();

@@ -2,7 +2,7 @@
 
 use anchor_lang::prelude::*;
 use anchor_spl::token::TokenAccount;
-use coin::{authority::pause, state::Rate};
+use coin::{authority::pause, state::RateView};
 use waybill_mechanism::amount::debit_aic;
 
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
     error::MarketError,
     events::SlotBidPlaced,
     seeds,
-    state::{Campaign, Container, ContainerState, Market, MarketConfig, Party, SlotAuction, SlotBid},
+    state::{Campaign, ContainerState, Market, MarketConfig, Plan, SlotAuction, SlotBid, Standing},
 };
 
 /// Arguments of `bid_slot`.
@@ -35,25 +35,26 @@ pub struct BidSlot<'info> {
     #[account(seeds = [seeds::CONFIG], bump = config.bump)]
     pub config: Box<Account<'info, MarketConfig>>,
     /// The price of AIC.
-    pub rate: Box<Account<'info, Rate>>,
+    pub rate: Box<Account<'info, RateView>>,
     /// A party of the owner, in any role.
     #[account(has_one = owner @ MarketError::Unauthorized)]
-    pub party: Box<Account<'info, Party>>,
+    pub party: Box<Account<'info, Standing>>,
     /// The campaign.
-    #[account(mut, has_one = owner @ MarketError::Unauthorized)]
+    #[account(mut, dup, has_one = owner @ MarketError::Unauthorized)]
     pub campaign: Box<Account<'info, Campaign>>,
     /// Its escrow.
     #[account(seeds = [seeds::ESCROW, campaign.key().as_ref()], bump = campaign.escrow_bump)]
     pub escrow: Box<Account<'info, TokenAccount>>,
     /// The container it promotes.
     #[account(constraint = container.id == campaign.container @ MarketError::WrongAccount)]
-    pub container: Box<Account<'info, Container>>,
+    pub container: Box<Account<'info, Plan>>,
     /// The market it bids in.
     #[account(constraint = market.id == campaign.market @ MarketError::WrongMarket)]
     pub market: Box<Account<'info, Market>>,
     /// The auction. Its seeds name one market and day, so a second creation is impossible.
     #[account(
         init_if_needed,
+        dup,
         payer = payer,
         space = 8 + SlotAuction::INIT_SPACE,
         seeds = [seeds::SLOT_AUCTION, market.key().as_ref(), &args.day.to_le_bytes()],
@@ -69,7 +70,7 @@ impl BidSlot<'_> {
     /// for one day at today's rate, so that no bid without money displaces another.
     pub(crate) fn validate(&self, args: &BidSlotArgs, now: i64) -> Result<()> {
         self.config.require_running(pause::PROMOTION)?;
-        self.party.require_in_good_standing(&self.config.params, now)?;
+        self.party.require_good(&self.config.params, now)?;
         require!(self.container.state == ContainerState::Active, MarketError::ContainerRetired);
         let today = self.config.params.pricing_epoch(now)?;
         let last = today.checked_add(BID_AHEAD_DAYS).ok_or(MarketError::BadClock)?;

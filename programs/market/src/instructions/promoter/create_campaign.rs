@@ -11,7 +11,7 @@ use crate::{
     error::MarketError,
     events::CampaignCreated,
     seeds,
-    state::{Campaign, CampaignTerms, Container, ContainerState, MarketConfig, Party},
+    state::{Campaign, CampaignTerms, ContainerState, MarketConfig, Plan, Standing},
 };
 
 /// Arguments of `create_campaign`.
@@ -46,9 +46,9 @@ pub struct CreateCampaign<'info> {
     pub mint: Box<Account<'info, Mint>>,
     /// A party of the owner, in any role.
     #[account(has_one = owner @ MarketError::Unauthorized)]
-    pub party: Box<Account<'info, Party>>,
+    pub party: Box<Account<'info, Standing>>,
     /// The container to promote.
-    pub container: Box<Account<'info, Container>>,
+    pub container: Box<Account<'info, Plan>>,
     /// The campaign.
     #[account(
         init,
@@ -72,6 +72,7 @@ pub struct CreateCampaign<'info> {
     /// Where the tokens come from.
     #[account(
         mut,
+        dup,
         constraint = source.mint == mint.key() @ MarketError::WrongMint,
         constraint = source.owner == owner.key() @ MarketError::WrongTokenOwner,
     )]
@@ -87,9 +88,9 @@ impl CreateCampaign<'_> {
     /// this program's, so what they say about themselves is enough.
     pub(crate) fn validate(&self, args: &CreateCampaignArgs) -> Result<()> {
         self.config.require_running(pause::PROMOTION)?;
-        self.party.require_in_good_standing(&self.config.params, Clock::get()?.unix_timestamp)?;
+        self.party.require_good(&self.config.params, Clock::get()?.unix_timestamp)?;
         require!(self.container.state == ContainerState::Active, MarketError::ContainerRetired);
-        require!(self.container.stages.iter().any(|stage| stage.market == args.market), MarketError::NotInMarket);
+        require!(self.container.stages().iter().any(|stage| stage.market == args.market), MarketError::NotInMarket);
         require!((RESERVE_NC..=args.daily_cap_nc).contains(&args.daily_target_nc), MarketError::BadBudget);
         require!(args.amount > 0, MarketError::ZeroAmount);
         Ok(())

@@ -3,7 +3,7 @@
 
 use anchor_lang::prelude::*;
 use anchor_spl::token::{self, Burn, Mint, Token, TokenAccount, Transfer};
-use coin::{authority::pause, state::Rate};
+use coin::{authority::pause, state::RateView};
 use waybill_mechanism::{amount::debit_aic, promo::divide};
 
 use crate::{
@@ -41,18 +41,18 @@ pub struct ChargePromo<'info> {
     )]
     pub config: Box<Account<'info, MarketConfig>>,
     /// The price of AIC.
-    pub rate: Box<Account<'info, Rate>>,
+    pub rate: Box<Account<'info, RateView>>,
     /// The AIC mint.
-    #[account(mut)]
+    #[account(mut, dup)]
     pub mint: Box<Account<'info, Mint>>,
     /// The campaign.
-    #[account(mut)]
+    #[account(mut, dup)]
     pub campaign: Box<Account<'info, Campaign>>,
     /// Its escrow.
     #[account(mut, seeds = [seeds::ESCROW, campaign.key().as_ref()], bump = campaign.escrow_bump)]
     pub escrow: Box<Account<'info, TokenAccount>>,
     /// The auction in which it won the slot.
-    #[account(mut)]
+    #[account(mut, dup)]
     pub auction: Box<Account<'info, SlotAuction>>,
     /// Receives the consumer's part.
     #[account(mut)]

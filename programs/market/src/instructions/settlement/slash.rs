@@ -57,17 +57,18 @@ pub struct SlashParty<'info> {
     )]
     pub config: Box<Account<'info, MarketConfig>>,
     /// The AIC mint: a part burns.
-    #[account(mut)]
+    #[account(mut, dup)]
     pub mint: Box<Account<'info, Mint>>,
     /// Who is punished.
-    #[account(mut, seeds = [seeds::PARTY, party.owner.as_ref(), &[party.role as u8]], bump = party.bump)]
+    #[account(mut, dup, seeds = [seeds::PARTY, party.owner.as_ref(), &[party.role as u8]], bump = party.bump)]
     pub party: Box<Account<'info, Party>>,
     /// Its stake.
-    #[account(mut, seeds = [seeds::STAKE, party.key().as_ref()], bump = party.stake_bump)]
+    #[account(mut, dup, seeds = [seeds::STAKE, party.key().as_ref()], bump = party.stake_bump)]
     pub stake: Box<Account<'info, TokenAccount>>,
     /// What the party lost in this epoch. Its seeds name one party and epoch, so a second creation is impossible.
     #[account(
         init_if_needed,
+        dup,
         payer = payer,
         space = 8 + SlashTicket::INIT_SPACE,
         seeds = [seeds::TICKET, party.key().as_ref(), &args.epoch.to_le_bytes()],

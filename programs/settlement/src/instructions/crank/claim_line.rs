@@ -42,7 +42,7 @@ pub struct ClaimLineArgs {
 #[derive(Accounts)]
 pub struct ClaimLine<'info> {
     pub config: Box<Account<'info, SettleConfig>>,
-    #[account(mut)]
+    #[account(mut, dup)]
     pub batch: Box<Account<'info, Batch>>,
     pub snapshot: Box<Account<'info, SplitSnapshot>>,
     pub node: Box<Account<'info, Node>>,

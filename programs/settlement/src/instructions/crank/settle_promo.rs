@@ -31,6 +31,7 @@ pub struct SettlePromo<'info> {
     pub config: Box<Account<'info, SettleConfig>>,
     #[account(
         mut,
+        dup,
         has_one = campaign @ SettleError::AccountMismatch,
         has_one = auction @ SettleError::AccountMismatch
     )]
@@ -47,12 +48,13 @@ pub struct SettlePromo<'info> {
     /// The consumer's tokens, or those of its channel.
     #[account(
         mut,
+        dup,
         constraint = rebate.mint == config.mint
             && (rebate.key() == event.channel_vault || rebate.owner == event.consumer) @ SettleError::TokenMismatch
     )]
     pub rebate: Box<Account<'info, TokenAccount>>,
     /// Earnings of whoever displayed the slot.
-    #[account(mut)]
+    #[account(mut, dup)]
     pub display: Box<Account<'info, Earnings>>,
     /// CHECK: the address of the referrer's `Party(Curator)`, existing or not; anything without a referrer.
     pub curator: UncheckedAccount<'info>,

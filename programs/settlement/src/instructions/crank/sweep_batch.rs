@@ -28,12 +28,13 @@ pub struct SweepBatch<'info> {
         has_one = insurance_vault @ SettleError::AccountMismatch
     )]
     pub config: Box<Account<'info, SettleConfig>>,
-    #[account(mut)]
+    #[account(mut, dup)]
     pub mint: Box<Account<'info, Mint>>,
-    #[account(mut)]
+    #[account(mut, dup)]
     pub batch: Box<Account<'info, Batch>>,
     #[account(
         mut,
+        dup,
         constraint = gateway_earnings.owner == batch.gateway && gateway_earnings.mint == batch.mint
             @ SettleError::PayeeMismatch
     )]
@@ -41,19 +42,20 @@ pub struct SweepBatch<'info> {
     /// The day of the sweep. Only ever added to and never closed, so creating it on first use resets nothing.
     #[account(
         init_if_needed,
+        dup,
         payer = payer,
         space = 8 + FeeDay::INIT_SPACE,
         seeds = [seeds::FEE_DAY, &FeeDay::day_of(Clock::get()?.unix_timestamp)?.to_le_bytes()[..]],
         bump
     )]
     pub fee_day: Box<Account<'info, FeeDay>>,
-    #[account(mut)]
+    #[account(mut, dup)]
     pub pool: Box<Account<'info, TokenAccount>>,
-    #[account(mut)]
+    #[account(mut, dup)]
     pub audits: Box<Account<'info, TokenAccount>>,
-    #[account(mut)]
+    #[account(mut, dup)]
     pub treasury_vault: Box<Account<'info, TokenAccount>>,
-    #[account(mut)]
+    #[account(mut, dup)]
     pub insurance_vault: Box<Account<'info, TokenAccount>>,
     pub token_program: Program<'info, Token>,
     pub system_program: Program<'info, System>,

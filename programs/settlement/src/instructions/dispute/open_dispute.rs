@@ -39,7 +39,7 @@ pub struct OpenDispute<'info> {
     pub challenger: Signer<'info>,
     pub config: Box<Account<'info, SettleConfig>>,
     pub rate: Box<Account<'info, Rate>>,
-    #[account(mut)]
+    #[account(mut, dup)]
     pub batch: Box<Account<'info, Batch>>,
     #[account(
         init,
@@ -50,9 +50,9 @@ pub struct OpenDispute<'info> {
     )]
     pub dispute: Box<Account<'info, Dispute>>,
     /// The challenger's tokens.
-    #[account(mut)]
+    #[account(mut, dup)]
     pub source: Box<Account<'info, TokenAccount>>,
-    #[account(mut)]
+    #[account(mut, dup)]
     pub pool: Box<Account<'info, TokenAccount>>,
     pub token_program: Program<'info, Token>,
     pub system_program: Program<'info, System>,
