@@ -3,7 +3,9 @@
 
 use crate::progress::Progress;
 use anyhow::Context as _;
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use solana_keypair::Keypair;
 use solana_signer::Signer;
 use std::path::Path;
@@ -18,7 +20,7 @@ use waybill_chain::{
     market::{
         self,
         instructions::CreateMarketArgs,
-        state::{Market, MarketConfig, MarketParams, Region, Role},
+        state::{DetClass, DetKind, DetRule, Market, MarketConfig, MarketParams, Region, Role},
     },
     settlement::{
         self,
@@ -26,9 +28,13 @@ use waybill_chain::{
         state::{AuditParams, DisputeParams, FeeSplit, SettleConfig},
     },
 };
+use waybill_protocol::audit::Rule;
 
 /// AIC base units in one AIC.
 pub const AIC: u64 = 1_000_000_000;
+
+/// The determinism class of the network's first workers.
+pub const DET_CLASS: u16 = 1;
 
 /// Everything that is decided at genesis. Times in seconds, stakes in AIC, prices in nano-credits per 1,000 billable
 /// units, shares in basis points.
@@ -59,6 +65,8 @@ pub struct GenesisPlan {
     pub dispute: DisputePlan,
     #[serde(default)]
     pub audit: AuditPlan,
+    #[serde(default = "DetClassPlan::first")]
+    pub det_class: Vec<DetClassPlan>,
     pub market: Vec<MarketPlan>,
 }
 
@@ -81,6 +89,78 @@ pub struct AuditPlan {
     pub draws: u16,
     pub verdict_s: u32,
     pub retention_s: u32,
+}
+
+/// A kind of machine, and how its outputs are compared. Limits in parts per million; 0 is not checked.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DetClassPlan {
+    pub id: u16,
+    /// Runtime and version, execution provider, optimisation level, instruction set, quantisation, batch; the chain keeps
+    /// its SHA-256.
+    pub machine: String,
+    pub kind: DetKindPlan,
+    /// Tolerance: largest difference, of the largest value. Text: largest mean difference of the logits, likewise.
+    pub tol_ppm: u32,
+    /// Text: largest margin of one token, of one logit.
+    pub margin_ppm: u32,
+    /// Text: largest mean margin, of one logit.
+    pub mean_margin_ppm: u32,
+}
+
+/// How outputs are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum DetKindPlan {
+    /// Bit by bit
+    Exact,
+    /// Within a tolerance of the largest value
+    Tolerance,
+    /// By the margins of tokens; embeddings within 1e-4
+    Text,
+}
+
+impl From<DetKindPlan> for DetKind {
+    fn from(kind: DetKindPlan) -> Self {
+        match kind {
+            DetKindPlan::Exact => Self::Exact,
+            DetKindPlan::Tolerance => Self::Tol,
+            DetKindPlan::Text => Self::Text,
+        }
+    }
+}
+
+impl DetClassPlan {
+    /// One build of the runtime on the CPU, 4-bit chat and 8-bit embeddings: limits that the same build keeps on any
+    /// instruction set.
+    fn first() -> Vec<Self> {
+        let machine =
+            "onnxruntime 1.31.1, cpu, all optimisations, any instruction set, 4-bit and 8-bit weights, batch 1";
+        let rule = Rule::quantised_text();
+        vec![Self {
+            id: DET_CLASS,
+            machine: machine.into(),
+            kind: DetKindPlan::Text,
+            tol_ppm: rule.mean_tol_ppm,
+            margin_ppm: rule.margin_micro,
+            mean_margin_ppm: rule.mean_margin_micro,
+        }]
+    }
+
+    /// What the chain keeps of the machine's description.
+    pub fn machine_hash(machine: &str) -> [u8; 32] {
+        Sha256::digest(machine).into()
+    }
+
+    fn rule(&self) -> DetRule {
+        DetRule {
+            kind: self.kind.into(),
+            tol_ppm: self.tol_ppm,
+            tau_ppm: self.margin_ppm,
+            mu_ppm: self.mean_margin_ppm,
+            enabled: true,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -155,6 +235,7 @@ impl GenesisPlan {
             team: None,
             dispute: DisputePlan { bond_nc: 0, response_s: 15 },
             audit: AuditPlan { enforce: false, draws: 0, verdict_s: 30, retention_s: 0 },
+            det_class: DetClassPlan::first(),
             market: vec![MarketPlan::local(1, 0, "eu-west"), MarketPlan::local(2, 1, "us-east")],
         }
     }
@@ -228,6 +309,15 @@ pub async fn run(chain: &Chain, admin: &Keypair, plan: &GenesisPlan, progress: &
             .send(admin, &[], &[ix::settlement::init_config(key, key, args)])
             .await
             .context("configuring settlement")?;
+    }
+    for class in &plan.det_class {
+        if chain.account::<DetClass>(&market::seeds::find_det_class(class.id).0).await?.is_none() {
+            progress.step(&format!("determinism class {}", class.id));
+            let hash = DetClassPlan::machine_hash(&class.machine);
+            let register = ix::books::register_det_class(key, key, class.id, hash, class.rule());
+            let set = ix::audits::create_verifier_set(key, class.id);
+            chain.send(admin, &[], &[register, set]).await.context("registering a determinism class")?;
+        }
     }
     for market in &plan.market {
         if chain.account::<Market>(&market::seeds::find_market(market.id).0).await?.is_none() {

@@ -100,6 +100,8 @@ pub struct WorkerSettings {
     pub scheduler_url: String,
     pub region: String,
     pub class: u16,
+    /// Determinism class that the key is delegated in.
+    pub det_class: u16,
     pub threads: usize,
     pub slots: usize,
     /// ONNX Runtime's shared library.
@@ -326,6 +328,7 @@ impl Running {
             profile: Profile {
                 region: settings.region,
                 class: settings.class,
+                det_class: settings.det_class,
                 slots: settings.slots,
                 allowed_gateways: None,
             },

@@ -213,6 +213,13 @@ impl Verdict {
         })
     }
 
+    /// What the chain takes of this verdict for a chair, where the verifier's node signed exactly that.
+    pub fn for_chair(&self, domain: &[u8; 8], audit: &[u8; 32], chair: u8) -> Option<message::Verdict> {
+        let node: [u8; 32] = self.verifier[..].try_into().ok()?;
+        let message = self.of_chair(domain, audit, chair)?;
+        signing::verify(&node, &message.to_bytes(), &self.chain_signature).then_some(message)
+    }
+
     /// Signs what the chain takes for the chair; nothing where the chair is malformed.
     pub fn sign_chair(&mut self, domain: &[u8; 8], chair: &Chair, key: &Keypair) {
         let place = (chair.audit[..].try_into().ok(), u8::try_from(chair.number).ok());
@@ -298,26 +305,27 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_verdict_is_its_verifiers_word_about_one_receipt_and_nothing_else() {
-        let (key, domain) = (Keypair::new(), *b"testtest");
-        let verifier = key.pubkey().to_bytes();
+    /// A verdict on [`receipt`], signed for chair 3 of audit 6.
+    fn signed(key: &Keypair, domain: &[u8; 8]) -> Verdict {
         let mut verdict = Verdict {
-            verifier: verifier.to_vec().into(),
+            verifier: key.pubkey().to_bytes().to_vec().into(),
             receipt_hash: receipt().hash().to_vec().into(),
             passed: true,
             output_hash: vec![7; 32].into(),
             evidence_hash: vec![8; 32].into(),
             ..Verdict::default()
         };
-        verdict.sign(&domain, &key);
+        verdict.sign(domain, key);
+        verdict.sign_chair(domain, &Chair { audit: vec![6; 32].into(), number: 3 }, key);
+        verdict
+    }
+
+    #[test]
+    fn a_verdict_is_its_verifiers_word_about_one_receipt_and_nothing_else() {
+        let (key, domain) = (Keypair::new(), *b"testtest");
+        let verifier = key.pubkey().to_bytes();
+        let verdict = signed(&key, &domain);
         assert!(verdict.is_by(&verifier, &receipt(), &domain));
-        let chair = Chair { audit: vec![6; 32].into(), number: 3 };
-        verdict.sign_chair(&domain, &chair, &key);
-        let on_chain = verdict.of_chair(&domain, &[6; 32], 3).unwrap().to_bytes();
-        assert!(signing::verify(&verifier, &on_chain, &verdict.chain_signature));
-        let other = verdict.of_chair(&domain, &[6; 32], 4).unwrap().to_bytes();
-        assert!(!signing::verify(&verifier, &other, &verdict.chain_signature), "for one chair only");
         assert!(!verdict.is_by(&verifier, &receipt(), b"elsewher"));
         assert!(!verdict.is_by(&[9; 32], &receipt(), &domain));
         assert!(!verdict.is_by(&verifier, &Receipt { seq: 1, ..receipt() }, &domain));
@@ -325,5 +333,37 @@ mod tests {
         assert!(!turned.is_by(&verifier, &receipt(), &domain), "the signature covers the verdict");
         let other = Verdict { output_hash: vec![9; 32].into(), ..verdict };
         assert!(!other.is_by(&verifier, &receipt(), &domain), "and what was computed");
+    }
+
+    #[test]
+    fn what_the_chain_takes_is_signed_by_the_node_for_one_chair_of_one_audit_and_nothing_else() {
+        let (key, domain) = (Keypair::new(), *b"testtest");
+        let verdict = signed(&key, &domain);
+        let taken = verdict.for_chair(&domain, &[6; 32], 3).unwrap();
+        assert_eq!((taken.pass, taken.chair, taken.audit, taken.receipt_hash), (true, 3, [6; 32], receipt().hash()));
+        assert_eq!(taken.to_bytes().len(), 144);
+        assert_eq!(verdict.for_chair(&domain, &[6; 32], 4), None, "another chair");
+        assert_eq!(verdict.for_chair(&domain, &[5; 32], 3), None, "another audit");
+        assert_eq!(verdict.for_chair(b"elsewher", &[6; 32], 3), None, "another network");
+        let tampered: [fn(&mut Verdict); 6] = [
+            |verdict| verdict.passed = false,
+            |verdict| verdict.receipt_hash = vec![9; 32].into(),
+            |verdict| verdict.output_hash = vec![9; 32].into(),
+            |verdict| verdict.evidence_hash = vec![9; 32].into(),
+            |verdict| verdict.verifier = Keypair::new().pubkey().to_bytes().to_vec().into(),
+            |verdict| verdict.chain_signature = verdict.signature.clone(),
+        ];
+        for (case, tamper) in tampered.into_iter().enumerate() {
+            let mut other = verdict.clone();
+            tamper(&mut other);
+            assert_eq!(other.for_chair(&domain, &[6; 32], 3), None, "case {case}");
+        }
+        let mut unsigned = Verdict { chain_signature: Bytes::new(), ..verdict };
+        assert_eq!(unsigned.for_chair(&domain, &[6; 32], 3), None, "no signature at all");
+        for chair in [Chair { audit: vec![6; 31].into(), number: 3 }, Chair { audit: vec![6; 32].into(), number: 256 }]
+        {
+            unsigned.sign_chair(&domain, &chair, &key);
+            assert!(unsigned.chain_signature.is_empty(), "a malformed chair is not signed for");
+        }
     }
 }

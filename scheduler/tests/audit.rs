@@ -115,7 +115,7 @@ impl World {
             funding: Arc::new(Funds(self.gateway())),
             gate: Arc::default(),
         };
-        let profile = Profile { region: "eu-west".into(), class: 2, slots: 2, allowed_gateways: None };
+        let profile = Profile { region: "eu-west".into(), class: 2, det_class: 1, slots: 2, allowed_gateways: None };
         let config = WorkerConfig {
             scheduler_url: format!("http://{}", self.network.running.sessions),
             key: key.insecure_clone(),

@@ -371,6 +371,7 @@ pub mod market_ix {
                 worker,
                 config: config(),
                 party: seeds::find_party(&operator, Role::Provider).0,
+                class: seeds::find_det_class(args.det_class).0,
                 node: seeds::find_node(&worker).0,
                 system_program: SYSTEM,
             },

@@ -13,7 +13,7 @@ use coin::{
     state::{Rate, VaultKind},
 };
 use litesvm::LiteSVM;
-use market::state::{MarketConfig, MarketParams, Role};
+use market::state::{DetKind, DetRule, MarketConfig, MarketParams, Role};
 use sha2::{Digest as _, Sha256};
 use solana_keypair::Keypair;
 use solana_message::{Message, VersionedMessage};
@@ -23,7 +23,7 @@ use solana_transaction::versioned::VersionedTransaction;
 use crate::{
     compute::{self, Created},
     ix::{coin_ix, market_ix},
-    ix_coin,
+    ix_coin, ix_stake,
     probe::Candidate,
     sent::{Refused, Sent},
 };
@@ -171,11 +171,15 @@ impl World {
         self.measure("coin::init_release", "genesis", release, &[&admin]);
     }
 
-    /// Configures the market program.
+    /// Configures the market program, with the determinism class 1.
     pub fn market_genesis(&mut self, params: MarketParams) {
         let slasher = Pubkey::find_program_address(&[b"slasher"], &settlement::ID).0;
         let init = market_ix::init_config(self.payer.pubkey(), self.authorities(), slasher, params);
         self.measure("market::init_config", "genesis", init, &[]);
+        let admin = self.admin.insecure_clone();
+        let rule = DetRule { kind: DetKind::Exact, tol_ppm: 0, tau_ppm: 0, mu_ppm: 0, enabled: true };
+        let class = ix_stake::register_det_class(self.payer.pubkey(), admin.pubkey(), 1, [9; 32], rule);
+        self.must(&[class], &[&admin]);
     }
 
     /// Makes a key of the test the slasher, so that `market::slash` can be called without a proven offence.

@@ -20,15 +20,15 @@ use market::{
     instructions::{CreateContainerArgs, CreateMarketArgs, RegisterArtifactArgs, RegisterNodeArgs},
     seeds,
     state::{
-        Artifact, Ask, Container, ContainerState, Market, MarketConfig, Node, Offer, Party, Role, SplitSnapshot, Stage,
-        StageKind,
+        Artifact, Ask, Container, ContainerState, DetKind, DetRule, Market, MarketConfig, Node, Offer, Party, Role,
+        SplitSnapshot, Stage, StageKind,
     },
 };
 use solana_signer::Signer;
 use waybill_tests::{
     AIC, Network, REGION, World, assert_refused,
     ix::{market_ix, read_only, swap, unsigned},
-    key,
+    ix_stake, key,
 };
 
 const HOUR: i64 = 3_600;
@@ -334,6 +334,38 @@ fn a_worker_key_is_delegated_only_with_its_own_signature_and_a_sane_term() {
     assert_refused(world.send(&[register(shouting)], &[&operator, &worker]), MarketError::BadRegion);
     world.must(std::slice::from_ref(&good), &[&operator, &worker]);
     assert!(world.send(&[good], &[&operator, &worker]).is_err(), "a key is delegated once");
+}
+
+#[test]
+fn a_worker_key_is_delegated_only_in_a_registered_and_enabled_class() {
+    let mut world = World::new();
+    let (operator, worker) = (key("operator"), key("worker"));
+    world.party(&operator, Role::Provider);
+    let (payer, admin) = (world.payer.pubkey(), world.admin.insecure_clone());
+    let expires = world.now() + DAY;
+    let register = |det_class| {
+        let args = RegisterNodeArgs { det_class, ..node_args(expires) };
+        market_ix::register_node(payer, operator.pubkey(), worker.pubkey(), args)
+    };
+    assert_refused(world.send(&[register(7)], &[&operator, &worker]), ErrorCode::AccountNotInitialized);
+    let [first, seventh] = [1, 7].map(|id| seeds::find_det_class(id).0);
+    let other = swap(register(7), seventh, first);
+    assert_refused(world.send(&[other], &[&operator, &worker]), ErrorCode::ConstraintSeeds);
+    let copy = world.forge(&first, None);
+    let copied = swap(register(1), first, copy);
+    assert_refused(world.send(&[copied], &[&operator, &worker]), ErrorCode::ConstraintSeeds);
+
+    let rule = DetRule { kind: DetKind::Tol, tol_ppm: 100, tau_ppm: 0, mu_ppm: 0, enabled: true };
+    world.must(&[ix_stake::register_det_class(payer, admin.pubkey(), 7, [7; 32], rule)], &[&admin]);
+    let foreign = world.forge(&seventh, Some(settlement::ID));
+    let stolen = swap(register(7), seventh, foreign);
+    assert_refused(world.send(&[stolen], &[&operator, &worker]), ErrorCode::AccountOwnedByWrongProgram);
+    let tune = |enabled| ix_stake::tune_det_class(admin.pubkey(), 7, DetRule { enabled, ..rule });
+    world.must(&[tune(false)], &[&admin]);
+    assert_refused(world.send(&[register(7)], &[&operator, &worker]), MarketError::DetClassDisabled);
+    world.must(&[tune(true)], &[&admin]);
+    world.must(&[register(7)], &[&operator, &worker]);
+    assert_eq!(world.read::<Node>(&seeds::find_node(&worker.pubkey()).0).det_class, 7);
 }
 
 #[test]

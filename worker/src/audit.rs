@@ -146,7 +146,8 @@ impl Case<'_> {
             (Mismatch::Truncated, is_whole(&told, tokens.len() as u64, limit)),
         ];
         if let Some((mismatch, _)) = early.into_iter().find(|(_, holds)| !holds) {
-            return Ok(self.finding(mismatch));
+            // Other tokens can spell the same text.
+            return if are_signed { Ok(self.finding(mismatch)) } else { Err(unsigned()) };
         }
         let request = ChatRequest {
             prompt,
@@ -176,8 +177,7 @@ impl Case<'_> {
         let is_equal = found.evidence_hash == self.receipt.evidence_hash;
         let mismatch = self.judge(&found, agreed == tokens.len(), is_equal);
         if mismatch != Mismatch::None && !are_signed && !is_equal {
-            let detail = "the worker's record is missing: a mismatch could be the gateway's doing";
-            return Err(Fault::new(FaultCode::BadInput, detail));
+            return Err(unsigned());
         }
         Ok(Finding { mismatch, ..found })
     }
@@ -264,6 +264,12 @@ impl Case<'_> {
             Mismatch::Evidence
         }
     }
+}
+
+/// Why there is no verdict on tokens that only the gateway vouches for.
+fn unsigned() -> Fault {
+    let detail = "the worker's record is missing: a mismatch could be the gateway's doing";
+    Fault::new(FaultCode::BadInput, detail)
 }
 
 /// Whether an answer ends where it has to: with the token or string that ended it, or at its limit.

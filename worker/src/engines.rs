@@ -13,9 +13,6 @@ use crate::{
     runtime,
 };
 
-/// One build of the runtime, one optimisation level, one thread count: everything runs in the network's first class.
-pub const DET_CLASS: u16 = 1;
-
 /// What to load and with how much of the machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EngineConfig {
@@ -68,14 +65,21 @@ impl Engines {
         self.0.values()
     }
 
-    /// What a worker with these models offers a scheduler.
-    pub fn offers(&self) -> Vec<ModelOffer> {
-        self.iter().map(Engine::offer).collect()
+    /// What a worker of a determinism class offers a scheduler with these models.
+    pub fn offers(&self, det_class: u16) -> Vec<ModelOffer> {
+        self.0.iter().map(|(artifact, engine)| engine.offer(artifact, det_class)).collect()
     }
 
     /// Tokens that wait for work in any model.
     pub fn queued_tokens(&self) -> u32 {
         self.iter().fold(0, |sum, engine| sum.saturating_add(engine.queued_tokens()))
+    }
+}
+
+/// Engines under the artifacts that they answer for.
+impl FromIterator<(ArtifactId, Engine)> for Engines {
+    fn from_iter<T: IntoIterator<Item = (ArtifactId, Engine)>>(engines: T) -> Self {
+        Self(engines.into_iter().collect())
     }
 }
 
@@ -109,16 +113,16 @@ impl Engine {
         }
     }
 
-    fn offer(&self) -> ModelOffer {
+    fn offer(&self, artifact: &ArtifactId, det_class: u16) -> ModelOffer {
         let (kind, context) = match self {
             Self::Chat(engine) => (ModelKind::Chat, engine.context()),
             Self::Embed(engine) => (ModelKind::Embed, engine.max_tokens()),
         };
         let (prefill_tps, decode_tps) = self.speed();
         ModelOffer {
-            artifact: self.artifact().0.to_vec().into(),
+            artifact: artifact.0.to_vec().into(),
             kind: kind as u32,
-            det_class: u32::from(DET_CLASS),
+            det_class: det_class.into(),
             context,
             prefill_tps,
             decode_tps,

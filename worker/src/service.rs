@@ -30,7 +30,7 @@ use crate::{
     audit,
     chat::{ChatDone, ChatEvent, ChatRequest, Evidence, Generation, Message, Sampling, internal},
     embed::Embedded,
-    engines::{DET_CLASS, Engine, Engines},
+    engines::{Engine, Engines},
     funding::{Funding, FundingError, Reservation, Tabs},
     offers::Gate,
     order::{self, Ordered},
@@ -50,6 +50,8 @@ pub struct Profile {
     pub region: String,
     /// 0 home, 1 edge, 2 datacenter.
     pub class: u16,
+    /// Determinism class of this machine, as its key is delegated; receipts name it.
+    pub det_class: u16,
     /// Jobs at the same time.
     pub slots: usize,
     /// Only these gateways' orders; absent means any gateway whose channel is funded.
@@ -117,7 +119,7 @@ impl Worker {
             region: self.profile.region.clone(),
             class: self.profile.class.into(),
             slots: self.profile.slots as u32,
-            models: self.engines.offers(),
+            models: self.engines.offers(self.profile.det_class),
         })
     }
 
@@ -271,7 +273,7 @@ impl Worker {
             let line = line_key(&ordered.container.0, ordered.stage, &self.id().0, &ordered.referrer.0);
             let work = Work {
                 flags: job.flags as u8 & (flags::STREAMED | flags::SPONSORED) | flags::DELEGATED,
-                det_class: DET_CLASS,
+                det_class: self.profile.det_class,
                 gateway: ordered.gateway.0,
                 line_key: line,
                 artifact: ordered.artifact.0,

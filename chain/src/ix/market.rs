@@ -120,6 +120,7 @@ pub fn register_node(payer: Pubkey, operator: Pubkey, worker: Pubkey, args: Regi
         worker,
         config: config(),
         party: party(&operator, Role::Provider),
+        class: seeds::find_det_class(args.det_class).0,
         node: seeds::find_node(&worker).0,
         system_program: SYSTEM,
     };

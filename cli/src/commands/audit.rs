@@ -1,27 +1,35 @@
-//! `waybill audit`: which receipts were drawn, what verifiers said of them, and the same re-execution on this machine.
+//! `waybill audit`: which receipts were drawn, what verifiers said of them here and on chain, and the same re-execution on
+//! this machine.
 
 use crate::{
+    commands::{
+        audit_case::{self, CanaryCommand, Case, CasesArgs},
+        audit_class::{self, ClassCommand},
+        audit_verifiers::{self, VerifiersCommand},
+    },
     context::Context,
-    output,
+    input, output,
     place::Place,
     services::{self, MAX_BATCH},
 };
+use anchor_lang::prelude::Pubkey;
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 use std::{fmt, path::PathBuf};
+use waybill_chain::settlement;
 use waybill_mechanism::message::Receipt;
 use waybill_protocol::{
     audit::{AuditJob, Comparison, Material, Mismatch, Rule, Verdict},
     frame::InputKind,
 };
 use waybill_scheduler::audit::default_rule;
-use waybill_store::{Audit, AuditState, Charge, Store, StoredVerdict};
+use waybill_store::{Audit, AuditState, BatchId, Charge, Store, StoredVerdict};
 use waybill_worker::{Archive, ArchiveConfig, EngineConfig, Engines, ModelSpec, audit as execution};
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  waybill audit list --data-dir ~/.local/share/waybill\n  waybill audit list --state failed --database postgres://waybill@db/waybill\n  waybill audit show req-0123456789abcdef01234567 --data-dir ~/.local/share/waybill\n  waybill audit run req-0123456789abcdef01234567 --data-dir ~/.local/share/waybill\n\nExit codes of run: 0 the receipt holds, 1 it does not."
+    after_help = "Examples:\n  waybill audit list --data-dir ~/.local/share/waybill\n  waybill audit list --state failed --database postgres://waybill@db/waybill\n  waybill audit show req-0123456789abcdef01234567 --data-dir ~/.local/share/waybill\n  waybill audit run req-0123456789abcdef01234567 --data-dir ~/.local/share/waybill\n  waybill audit cases                                    what is under audit on chain\n  waybill audit verifiers join 1 --node worker.json      judge others' receipts, as a staked verifier\n  waybill audit appeal ADDRESS                           ask a larger panel; lodges a bond\n\nExit codes of run: 0 the receipt holds, 1 it does not."
 )]
 pub struct AuditArgs {
     #[command(subcommand)]
@@ -41,7 +49,7 @@ enum AuditCommand {
         #[command(flatten)]
         place: Place,
     },
-    /// Show the audits of a receipt with every verdict
+    /// Show the audits of a receipt with every verdict, and where they stand on chain
     Show {
         /// The answer's header x-waybill-receipt
         receipt: String,
@@ -50,6 +58,29 @@ enum AuditCommand {
     },
     /// Re-execute a receipt on this machine and print the comparison
     Run(RunArgs),
+    /// List the audits on chain
+    Cases(CasesArgs),
+    /// Contest a pass by one verifier, or appeal a panel's decision: more verifiers are asked
+    Appeal {
+        /// As `waybill audit cases` lists it
+        #[arg(value_parser = input::address)]
+        audit: Pubkey,
+    },
+    /// Determinism classes: which machines can be compared, and how close they must come
+    Class {
+        #[command(subcommand)]
+        command: ClassCommand,
+    },
+    /// Seats of those who may be drawn to judge
+    Verifiers {
+        #[command(subcommand)]
+        command: VerifiersCommand,
+    },
+    /// Planted receipts, which test the verifiers; signed by the params authority, whose own worker serves them
+    Canary {
+        #[command(subcommand)]
+        command: CanaryCommand,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -149,6 +180,8 @@ struct Shown {
     #[serde(flatten)]
     audit: AuditLine,
     verdicts: Vec<VerdictLine>,
+    /// None when nobody opened it on chain, or when it is over there.
+    on_chain: Option<Case>,
 }
 
 /// A comparison, with the numbers behind it.
@@ -207,6 +240,11 @@ pub async fn run(args: AuditArgs, context: &Context) -> anyhow::Result<()> {
         AuditCommand::List { state, limit, place } => list(state, limit, &place, context).await,
         AuditCommand::Show { receipt, place } => show(&receipt, &place, context).await,
         AuditCommand::Run(args) => execute(args, context).await,
+        AuditCommand::Cases(args) => audit_case::list(args, context).await,
+        AuditCommand::Appeal { audit } => audit_case::appeal(audit, context).await,
+        AuditCommand::Class { command } => audit_class::run(command, context).await,
+        AuditCommand::Verifiers { command } => audit_verifiers::run(command, context).await,
+        AuditCommand::Canary { command } => audit_case::canary(command, context).await,
     }
 }
 
@@ -238,12 +276,18 @@ async fn show(receipt: &str, place: &Place, context: &Context) -> anyhow::Result
     for audit in &audits {
         let verdicts = store.verdicts(audit.id).await?;
         let verdicts = verdicts.iter().map(VerdictLine::stored).collect::<anyhow::Result<_>>()?;
-        shown.push(Shown { audit: audit.into(), verdicts });
+        let BatchId { gateway, epoch, shard } = audit.id.batch;
+        let batch = settlement::seeds::find_batch(&Pubkey::new_from_array(gateway.0), epoch, shard).0;
+        let on_chain = Case::of_draw(&context.chain, &batch, audit.id.draw).await?;
+        shown.push(Shown { audit: audit.into(), verdicts, on_chain });
     }
     output::print(context.json, &shown, |shown| {
         let texts = shown.iter().map(|shown| {
             let AuditLine { epoch, shard, draw, state, note, .. } = &shown.audit;
-            format!("draw {epoch}/{shard}/{draw}: {state} {note}\n{}", verdict_table(&shown.verdicts))
+            let verdicts = verdict_table(&shown.verdicts);
+            let case = shown.on_chain.as_ref().map(|case| audit_case::table(std::slice::from_ref(case)));
+            let case = case.unwrap_or_else(|| "on chain: not open".to_owned());
+            format!("draw {epoch}/{shard}/{draw}: {state} {note}\n{verdicts}\n{case}")
         });
         texts.collect::<Vec<_>>().join("\n")
     })

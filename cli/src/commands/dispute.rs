@@ -169,7 +169,7 @@ async fn open(args: OpenArgs, context: &Context) -> anyhow::Result<()> {
 }
 
 /// The challenger can pay the bond.
-async fn require_bond(context: &Context, challenger: &Pubkey) -> anyhow::Result<()> {
+pub async fn require_bond(context: &Context, challenger: &Pubkey) -> anyhow::Result<()> {
     let config = lookup::settle_config(&context.chain).await?;
     let rate: coin::state::Rate =
         context.chain.expect("AIC rate", &coin::seeds::find_rate().0, "run `waybill genesis` first").await?;
@@ -578,7 +578,7 @@ fn table(rows: &[Row]) -> String {
 
 // evidence
 
-fn read_json<T: DeserializeOwned>(file: &Path) -> anyhow::Result<T> {
+pub fn read_json<T: DeserializeOwned>(file: &Path) -> anyhow::Result<T> {
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     serde_json::from_str(&text).with_context(|| {
         let file = file.display();

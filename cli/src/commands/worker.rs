@@ -2,7 +2,7 @@
 
 use crate::{
     context::{Context, ensure_keypair, home, read_keypair},
-    genesis::region,
+    genesis::{DET_CLASS, region},
     output,
     services::{self, Running, Signals, WorkerSettings},
 };
@@ -104,6 +104,9 @@ struct RegisterArgs {
     /// 0 home, 1 edge, 2 datacenter
     #[arg(long, default_value_t = 0)]
     class: u16,
+    /// Determinism class of the machine; `waybill audit class list` shows them
+    #[arg(long, default_value_t = DET_CLASS)]
+    det_class: u16,
     /// Days until the delegation ends
     #[arg(long, default_value_t = 180, value_parser = clap::value_parser!(i64).range(1..=365))]
     days: i64,
@@ -170,11 +173,12 @@ async fn serve(args: RunArgs, context: &Context) -> anyhow::Result<()> {
     let engines = args.machine.engines()?;
     let catalogue = Catalogue::new(context.chain.clone(), None);
     catalogue.refresh().await.context("reading the chain")?;
-    if !catalogue.view().is_some_and(|view| view.nodes.contains_key(&key.pubkey())) {
-        bail!(
+    let delegated = catalogue.view().and_then(|view| view.nodes.get(&key.pubkey()).map(|entry| entry.node.det_class));
+    let det_class = delegated.with_context(|| {
+        format!(
             "worker key {worker} is not delegated on this chain: run `waybill worker register` with the operator's wallet"
-        );
-    }
+        )
+    })?;
     let mut running = Running::new();
     running.watch_catalogue(catalogue.clone(), Duration::from_secs(5));
     let evidence = match &args.evidence {
@@ -185,6 +189,7 @@ async fn serve(args: RunArgs, context: &Context) -> anyhow::Result<()> {
         scheduler_url: args.scheduler.clone(),
         region: args.region.clone(),
         class: args.class,
+        det_class,
         threads: engines.threads,
         slots: args.slots,
         library: engines.library,
@@ -273,7 +278,8 @@ async fn install(args: RunArgs, context: &Context) -> anyhow::Result<()> {
 async fn register(args: RegisterArgs, context: &Context) -> anyhow::Result<()> {
     let (operator, worker) = (context.wallet()?, read_keypair(&args.key)?);
     let expires = context.chain.unix_time().await? + args.days * DAY_S;
-    let node = RegisterNodeArgs { region: region(&args.region)?, class: args.class, det_class: 1, expires };
+    let node =
+        RegisterNodeArgs { region: region(&args.region)?, class: args.class, det_class: args.det_class, expires };
     let instruction = ix::market::register_node(operator.pubkey(), operator.pubkey(), worker.pubkey(), node);
     let signature = context.chain.send(&operator, &[&worker], &[instruction]).await?;
     let sent = Sent { worker: worker.pubkey().to_string(), signature: signature.to_string() };

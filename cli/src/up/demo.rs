@@ -281,7 +281,7 @@ impl Demo<'_> {
             let args = RegisterNodeArgs {
                 region: region(name)?,
                 class,
-                det_class: 1,
+                det_class: genesis::DET_CLASS,
                 expires: self.chain.unix_time().await? + YEAR_S,
             };
             let register = ix::market::register_node(operator.pubkey(), operator.pubkey(), worker.pubkey(), args);

@@ -206,6 +206,7 @@ async fn start(
             scheduler_url: format!("http://{}", scheduler.address),
             region: (*region).to_owned(),
             class: u16::try_from(index).unwrap_or(0),
+            det_class: genesis::DET_CLASS,
             threads: usize::from(args.threads),
             slots: 4,
             library: services::runtime_library(&cache),

@@ -254,6 +254,9 @@ pub enum MarketError {
     /// 6096
     #[msg("the day's events can no longer be charged")]
     ChargesOver = 96,
+    /// 6110
+    #[msg("the determinism class takes no new nodes: it is disabled")]
+    DetClassDisabled = 110,
 }
 
 impl From<coin::authority::AuthorityError> for MarketError {

@@ -4,13 +4,14 @@
 use super::{Auditor, draws, now_ms};
 use crate::{lock, settle::SettleError};
 use anchor_lang::prelude::Pubkey;
+use market::state::Node;
 use settlement::{
     seeds,
-    state::{Audit as ChainAudit, Batch as ChainBatch, BatchState, Outcome, StagedReceipt, Vote, WorkerRecord},
+    state::{Audit as ChainAudit, Batch as ChainBatch, Outcome, StagedReceipt, VerifierSet, Vote, WorkerRecord},
 };
 use std::ops::Range;
-use waybill_chain::{AuditIntent, Chain, ChainError, Intent, Outbox, audit_intent::seat_of};
-use waybill_mechanism::{audit::is_spared, merkle::Tree, message};
+use waybill_chain::{AuditIntent, Catalogue, Chain, ChainError, Intent, Outbox, audit_intent::seat_of};
+use waybill_mechanism::{audit::is_spared, merkle::Tree};
 use waybill_protocol::{
     WorkerId,
     audit::{AuditJob, Chair},
@@ -41,14 +42,17 @@ impl Auditor {
         &self,
         batch: &Batch,
         account: &ChainBatch,
-        chain: &Chain,
+        catalogue: &Catalogue,
         outbox: &Outbox,
     ) -> Result<(), SettleError> {
+        let chain = catalogue.chain();
         let gateway = Pubkey::new_from_array(batch.id.gateway.0);
         let address = seeds::find_batch(&gateway, batch.id.epoch, batch.id.shard).0;
         let open: Vec<(Pubkey, ChainAudit)> =
             chain.all_where(&settlement::ID, ChainAudit::BATCH_OFFSET, address.as_ref()).await?;
-        if account.state == BatchState::Posted {
+        let now = chain.unix_time().await?;
+        let challenge_s = catalogue.view().map_or(0, |view| view.settle.challenge_s);
+        if account.require_challengeable(now, challenge_s).is_ok() {
             let leaves = self.store.receipt_leaves(batch.id).await?;
             for drawn in draws(&account.seed, account.draws, &leaves) {
                 let is_open = open.iter().any(|(_, audit)| audit.draw == drawn.draw);
@@ -60,22 +64,25 @@ impl Auditor {
                 let proof = tree.proof(drawn.leaf as usize).map_err(|e| ChainError::Build(e.to_string()))?;
                 let proof = proof.iter().map(|node| node.to_bytes()).collect();
                 let step = Step { address, draw: drawn.draw, leaf: drawn.leaf, proof };
-                self.open(step, &account.seed, &charge, chain, outbox).await?;
+                self.open(step, account, &charge, chain, outbox).await?;
             }
         }
         for (address, audit) in open {
-            for chair in owing(&audit, chain.unix_time().await?) {
+            let owing = owing(&audit, now);
+            lock(&self.delivered).retain(|(of, chair), _| *of != address.to_bytes() || owing.contains(chair));
+            for chair in owing {
                 self.judge(batch, &address, &audit, chair, chain, outbox).await?;
             }
         }
         Ok(())
     }
 
-    /// Stages the drawn receipt, and opens its audit once it is staged; nothing where the worker's record spares it.
+    /// Stages the drawn receipt, and opens its audit once it is staged; nothing where the worker's record spares it or nobody
+    /// could judge it.
     async fn open(
         &self,
         step: Step,
-        seed: &[u8; 32],
+        account: &ChainBatch,
         charge: &Charge,
         chain: &Chain,
         outbox: &Outbox,
@@ -83,7 +90,13 @@ impl Auditor {
         let receipt = charge.receipt()?;
         let worker = Pubkey::new_from_array(receipt.worker);
         let record: Option<WorkerRecord> = chain.account(&seeds::find_record(&worker).0).await?;
-        if is_spared(seed, step.draw, record.map_or(0, |record| record.passes)) {
+        if is_spared(&account.seed, step.draw, record.map_or(0, |record| record.passes)) {
+            return Ok(());
+        }
+        let Some(node) = chain.account::<Node>(&market::seeds::find_node(&worker).0).await? else { return Ok(()) };
+        let Some(set) = chain.data(&seeds::find_verifier_set(receipt.det_class).0).await? else { return Ok(()) };
+        let parties = [node.operator, worker, account.gateway];
+        if VerifierSet::draw_panel(&set, &account.seed, step.draw, account.posted_at, &parties).is_err() {
             return Ok(());
         }
         let receipt_hash = receipt.hash();
@@ -114,49 +127,57 @@ impl Auditor {
         chain: &Chain,
         outbox: &Outbox,
     ) -> Result<(), SettleError> {
-        let seat = seat_of(chain, audit, chair).await?;
-        let node = WorkerId(seat.node.to_bytes());
-        if self.verifiers.operator(node).is_none() || !self.once(address, chair, false) {
-            return Ok(());
-        }
-        let Some(charge) = self.store.receipt_at(batch.id, audit.receipt).await? else { return Ok(()) };
-        let receipt = charge.receipt()?;
-        let Some(material) = self.material(&receipt).await? else { return Ok(()) };
-        let Some(job) = self.job(&charge, &receipt, material).await else { return Ok(()) };
-        let job =
-            AuditJob { chair: Some(Chair { audit: address.to_bytes().to_vec().into(), number: chair.into() }), ..job };
-        let verdict = match self.verifiers.audit(node, &job).await {
-            Ok(verdict) if verdict.is_by(&node.0, &receipt, &self.config.domain) => verdict,
-            Ok(_) => {
-                tracing::warn!(%node, audit = %address, "a verdict is not its verifier's own");
-                return Ok(());
-            }
-            Err(fault) => {
-                tracing::info!(%node, audit = %address, %fault, "no verdict yet");
-                return Ok(());
+        let place = (address.to_bytes(), chair);
+        // A re-execution is dear: what was signed is delivered again until the chain has it.
+        let known = lock(&self.delivered).get(&place).cloned();
+        let verdict = match known {
+            Some(verdict) => verdict,
+            None => {
+                let node = WorkerId(seat_of(chain, audit, chair).await?.node.to_bytes());
+                let Some(verdict) = self.verdict_of(batch, audit, node, place).await? else { return Ok(()) };
+                lock(&self.delivered).insert(place, verdict.clone());
+                verdict
             }
         };
-        let Some(message) = verdict.of_chair(&self.config.domain, &address.to_bytes(), chair) else { return Ok(()) };
-        let intent = AuditIntent::Verdict {
-            det_class: audit.det_class,
-            node: node.0,
-            verdict: message::Verdict::to_bytes(&message).to_vec(),
-            signature: verdict.chain_signature.to_vec(),
-        };
-        outbox.request(&format!("audit/{address}/verdict/{chair}"), &Intent::Audit(intent), now_ms()).await?;
-        self.once(address, chair, true);
+        outbox.request(&format!("audit/{address}/verdict/{chair}"), &verdict, now_ms()).await?;
         Ok(())
     }
 
-    /// Whether this is not done yet; `done` marks it. A re-execution is dear, and the outbox keeps the rest from happening
-    /// twice.
-    fn once(&self, address: &Pubkey, chair: u8, done: bool) -> bool {
-        let mut delivered = lock(&self.delivered);
-        let key = (address.to_bytes(), chair);
-        if done {
-            return delivered.insert(key);
+    /// What `node` signed for its chair; `None` while it does not. No transaction is paid for what the chain would refuse.
+    async fn verdict_of(
+        &self,
+        batch: &Batch,
+        audit: &ChainAudit,
+        node: WorkerId,
+        (address, chair): ([u8; 32], u8),
+    ) -> Result<Option<Intent>, SettleError> {
+        if self.verifiers.operator(node).is_none() {
+            return Ok(None);
         }
-        !delivered.contains(&key)
+        let Some(charge) = self.store.receipt_at(batch.id, audit.receipt).await? else { return Ok(None) };
+        let receipt = charge.receipt()?;
+        let Some(material) = self.material(&receipt).await? else { return Ok(None) };
+        let Some(job) = self.job(&charge, &receipt, material).await else { return Ok(None) };
+        let job = AuditJob { chair: Some(Chair { audit: address.to_vec().into(), number: chair.into() }), ..job };
+        let verdict = match self.verifiers.audit(node, &job).await {
+            Ok(verdict) => verdict,
+            Err(fault) => {
+                tracing::info!(%node, audit = %Pubkey::from(address), %fault, "no verdict yet");
+                return Ok(None);
+            }
+        };
+        let domain = &self.config.domain;
+        let signed = verdict.for_chair(domain, &address, chair).filter(|_| verdict.is_by(&node.0, &receipt, domain));
+        let Some(message) = signed else {
+            tracing::warn!(%node, audit = %Pubkey::from(address), "a verdict is not its verifier's own for this chair");
+            return Ok(None);
+        };
+        Ok(Some(Intent::Audit(AuditIntent::Verdict {
+            det_class: audit.det_class,
+            node: node.0,
+            verdict: message.to_bytes().to_vec(),
+            signature: verdict.chain_signature.to_vec(),
+        })))
     }
 }
 

@@ -19,8 +19,9 @@ use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
+use tokio::time::{Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
-use waybill_chain::{Catalogue, Chain, ChainError, Outbox};
+use waybill_chain::{Catalogue, Chain, ChainError, Intent, Outbox};
 use waybill_mechanism::message::Receipt;
 use waybill_protocol::{
     ArtifactId, WalletId, WorkerId,
@@ -83,8 +84,8 @@ pub struct Auditor {
     verifiers: Arc<dyn Verifiers>,
     /// By determinism class, as last read from the chain.
     classes: Mutex<HashMap<u16, DetRule>>,
-    /// Chairs on chain whose verdicts are in the outbox.
-    delivered: Mutex<HashSet<([u8; 32], u8)>>,
+    /// Verdicts on their way to the chain, by audit and chair.
+    delivered: Mutex<HashMap<([u8; 32], u8), Intent>>,
 }
 
 /// What one look at one audit led to.
@@ -104,23 +105,42 @@ impl Auditor {
         Self { config, store, key, verifiers, classes: Mutex::default(), delivered: Mutex::default() }
     }
 
-    /// Draws and audits until `shutdown`. An error is logged and the next look tries again.
+    /// Draws and audits until `shutdown`. An error is logged and the next look tries again. The chain's deadlines do not wait
+    /// for re-executions that it does not ask for: both sides run beside each other.
     pub async fn run(self, catalogue: Arc<Catalogue>, outbox: Arc<Outbox>, shutdown: CancellationToken) {
-        let mut looks = tokio::time::interval(self.config.interval);
-        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        while shutdown.run_until_cancelled(looks.tick()).await.is_some() {
-            let pass = async {
-                self.read_classes(catalogue.chain()).await?;
-                self.draw_posted(&catalogue, &outbox).await?;
-                while self.look(now_ms()).await? != Look::Idle {}
-                Ok::<_, SettleError>(())
-            };
-            match shutdown.run_until_cancelled(pass).await {
-                Some(Err(error)) => tracing::warn!(%error, "audits wait"),
-                Some(Ok(())) => {}
-                None => return,
+        let on_chain = async {
+            let mut looks = self.looks();
+            while shutdown.run_until_cancelled(looks.tick()).await.is_some() {
+                if let Some(Err(error)) = shutdown.run_until_cancelled(self.serve(&catalogue, &outbox)).await {
+                    tracing::warn!(%error, "audits on chain wait");
+                }
             }
-        }
+        };
+        let off_chain = async {
+            let mut looks = self.looks();
+            while shutdown.run_until_cancelled(looks.tick()).await.is_some() {
+                if let Some(Err(error)) = shutdown.run_until_cancelled(self.look_at_all()).await {
+                    tracing::warn!(%error, "audits wait");
+                }
+            }
+        };
+        tokio::join!(on_chain, off_chain);
+    }
+
+    fn looks(&self) -> Interval {
+        let mut looks = tokio::time::interval(self.config.interval);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        looks
+    }
+
+    async fn serve(&self, catalogue: &Catalogue, outbox: &Outbox) -> Result<(), SettleError> {
+        self.read_classes(catalogue.chain()).await?;
+        self.draw_posted(catalogue, outbox).await
+    }
+
+    async fn look_at_all(&self) -> Result<(), StoreError> {
+        while self.look(now_ms()).await? != Look::Idle {}
+        Ok(())
     }
 
     async fn read_classes(&self, chain: &Chain) -> Result<(), ChainError> {
@@ -147,7 +167,7 @@ impl Auditor {
                     .map_err(|e| ChainError::Layout { what: "batch", address, reason: e.to_string() })?;
                 if account.seed_slot > 0 {
                     self.draw(batch.id, &account.seed, account.draws, now_ms()).await?;
-                    self.serve_chain(&batch, &account, catalogue.chain(), outbox).await?;
+                    self.serve_chain(&batch, &account, catalogue, outbox).await?;
                 }
             }
         }

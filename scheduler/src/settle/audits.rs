@@ -9,56 +9,59 @@ use settlement::{
 };
 use waybill_chain::{AuditIntent, ChainError, Intent, View, audit_intent::seat_of};
 use waybill_mechanism::{audit::SEED_DELAY_SLOTS, merkle::Tree, message::Line};
-use waybill_store::{Batch, BatchStatus};
+use waybill_store::{Batch, BatchId, BatchStatus};
 
-/// Batches looked at in one pass, per status.
+/// Batches looked at in one pass.
 const PASS: u32 = 32;
 
 impl Settler {
-    /// Looks at the audits of every batch that may have some. Safe when several do it at once: the second is refused.
+    /// Draws the batches whose time has come and looks at every audit of this gateway's. Safe when several do it at once:
+    /// the second is refused.
     pub(super) async fn crank_audits(&self, view: &View) -> Result<(), SettleError> {
-        for status in [BatchStatus::Posted, BatchStatus::Final, BatchStatus::Claimed, BatchStatus::Swept] {
-            for batch in self.store.batches(status, PASS).await? {
-                if batch.id.gateway == self.config.gateway {
-                    self.audits_of(&batch, view).await?;
-                }
+        for batch in self.store.batches(BatchStatus::Posted, PASS).await? {
+            if batch.id.gateway == self.config.gateway && view.settle.audit.draws > 0 {
+                self.seed_audits(&batch, view).await?;
+            }
+        }
+        let audits: Vec<(Pubkey, Audit)> = self.chain().all(&settlement::ID).await?;
+        for (address, audit) in audits {
+            let Some(batch) = self.audited_batch(&audit).await? else { continue };
+            // One audit that cannot go on must not hold up the others.
+            if let Err(error) = self.follow(&address, &audit, &batch, view).await {
+                tracing::warn!(audit = %address, %error, "an audit waits");
             }
         }
         Ok(())
     }
 
-    async fn audits_of(&self, batch: &Batch, view: &View) -> Result<(), SettleError> {
+    async fn seed_audits(&self, batch: &Batch, view: &View) -> Result<(), SettleError> {
         let gateway = Pubkey::new_from_array(batch.id.gateway.0);
         let address = settlement::seeds::find_batch(&gateway, batch.id.epoch, batch.id.shard).0;
         let on_chain: Option<ChainBatch> = self.chain().account(&address).await?;
-        let posted = on_chain.as_ref().is_some_and(|batch| batch.state == BatchState::Posted);
-        if let Some(on_chain) = on_chain.filter(|batch| posted && batch.seed_slot == 0) {
-            let drawn_from = on_chain.posted_slot.saturating_add(SEED_DELAY_SLOTS);
-            if view.settle.audit.draws > 0 && self.chain().health().await? > drawn_from {
-                self.audit_step(&address, "seed", AuditIntent::Seed { batch: address.to_bytes() }, view).await?;
-            }
-            return Ok(());
-        }
-        if view.settle.audit.draws == 0 {
-            return Ok(());
-        }
-        let audits: Vec<(Pubkey, Audit)> =
-            self.chain().all_where(&settlement::ID, Audit::BATCH_OFFSET, address.as_ref()).await?;
-        for (address, audit) in audits {
-            self.follow(&address, &audit, batch, posted, view).await?;
+        let is_undrawn = |batch: &ChainBatch| batch.state == BatchState::Posted && batch.seed_slot == 0;
+        let Some(on_chain) = on_chain.filter(is_undrawn) else { return Ok(()) };
+        let drawn_from = on_chain.posted_slot.saturating_add(SEED_DELAY_SLOTS);
+        if self.chain().health().await? > drawn_from {
+            self.audit_step(&address, "seed", AuditIntent::Seed { batch: address.to_bytes() }, view).await?;
         }
         Ok(())
     }
 
+    /// The stored batch that an audit is about; `None` for another gateway's.
+    async fn audited_batch(&self, audit: &Audit) -> Result<Option<Batch>, SettleError> {
+        let gateway = Pubkey::new_from_array(self.config.gateway.0);
+        for shard in 0..=u16::MAX {
+            let id = BatchId { gateway: self.config.gateway, epoch: audit.epoch, shard };
+            let Some(batch) = self.store.batch(id).await? else { break };
+            if settlement::seeds::find_batch(&gateway, audit.epoch, shard).0 == audit.batch {
+                return Ok(Some(batch));
+            }
+        }
+        Ok(None)
+    }
+
     /// Requests every step that one audit allows now.
-    async fn follow(
-        &self,
-        address: &Pubkey,
-        audit: &Audit,
-        batch: &Batch,
-        posted: bool,
-        view: &View,
-    ) -> Result<(), SettleError> {
+    async fn follow(&self, address: &Pubkey, audit: &Audit, batch: &Batch, view: &View) -> Result<(), SettleError> {
         let now = view.now_ms() / 1_000;
         let key = address.to_bytes();
         if !audit.settled {
@@ -89,7 +92,8 @@ impl Settler {
                 let step = format!("punish/{chair}");
                 self.audit_step(address, &step, AuditIntent::PunishVerifier { audit: key, chair }, view).await?;
             }
-            if audit.is_owed(chair) && audit.paid & (1 << chair) == 0 {
+            // Before fees have come in there is nothing to pay from.
+            if audit.is_owed(chair) && audit.paid & (1 << chair) == 0 && self.pays_audits(view).await? {
                 let owner = seat_of(self.chain(), audit, chair).await?.owner;
                 if self.ensure_earnings(&[owner], view).await? {
                     let step = format!("pay/{chair}");
@@ -103,10 +107,22 @@ impl Settler {
                 self.audit_step(address, &step, AuditIntent::SettleBond { audit: key, index }, view).await?;
             }
         }
-        if !posted && (audit.is_finished() || (old && audit.owes_nobody())) {
+        if (audit.is_finished() || (old && audit.owes_nobody())) && !self.is_posted(&audit.batch).await? {
             self.audit_step(address, "close", AuditIntent::Close { audit: key }, view).await?;
         }
         Ok(())
+    }
+
+    /// Whether the chain still waits for the batch's end of challenge.
+    async fn is_posted(&self, batch: &Pubkey) -> Result<bool, SettleError> {
+        let batch: Option<ChainBatch> = self.chain().account(batch).await?;
+        Ok(batch.is_some_and(|batch| batch.state == BatchState::Posted))
+    }
+
+    /// Whether the account that pays for audits holds anything.
+    async fn pays_audits(&self, view: &View) -> Result<bool, SettleError> {
+        let audits = settlement::seeds::find_audits(&view.settle.mint).0;
+        Ok(self.chain().token_balance(&audits).await? > 0)
     }
 
     /// The line of a stored batch that covers receipt `index`, with its proof; `None` when the batch is not stored here.

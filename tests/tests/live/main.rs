@@ -2,6 +2,7 @@
 //! a local chain. Killed with SIGKILL where it hurts.
 #![allow(clippy::unwrap_used)]
 
+mod audits;
 mod disputes;
 mod lineage;
 mod network;

@@ -255,6 +255,16 @@ impl Network {
         Charge::of(self.answer("/v1/chat/completions", &body).await).await
     }
 
+    /// A chat that only these workers may answer.
+    pub async fn chat_with(&self, workers: &[Pubkey], text: &str) -> Charge {
+        let only: Vec<String> = workers.iter().map(Pubkey::to_string).collect();
+        let body = json!({
+            "model": self.model("chat"), "messages": [{ "role": "user", "content": text }], "max_tokens": 8,
+            "temperature": 0, "route": { "only": only },
+        });
+        Charge::of(self.answer("/v1/chat/completions", &body).await).await
+    }
+
     /// A streamed chat read to its end; the charge comes in the stream's last comment.
     pub async fn stream(&self, text: &str, max_tokens: u32) -> Charge {
         let body = json!({

@@ -162,7 +162,7 @@ impl Gateway {
 }
 
 pub fn profile(slots: usize) -> Profile {
-    Profile { region: "test".into(), class: 0, slots, allowed_gateways: None }
+    Profile { region: "test".into(), class: 0, det_class: 1, slots, allowed_gateways: None }
 }
 
 pub fn chat_input(content: &str, max_tokens: u32) -> Input {

@@ -30,7 +30,8 @@ pub struct DetClass {
     pub hash: [u8; 32],
     /// How outputs are compared.
     pub kind: DetKind,
-    /// [`DetKind::Tol`]: largest difference, parts per million of the largest value.
+    /// [`DetKind::Tol`]: largest difference, parts per million of the largest value. [`DetKind::Text`]: largest mean
+    /// difference of the logits behind the tokens, likewise; 0 = not checked.
     pub tol_ppm: u32,
     /// [`DetKind::Text`], τ: largest margin of one token, parts per million of one logit; 0 = not checked.
     pub tau_ppm: u32,
@@ -106,7 +107,7 @@ impl DetRule {
         let fits = match self.kind {
             DetKind::Exact => self.tol_ppm == 0 && self.tau_ppm == 0 && self.mu_ppm == 0,
             DetKind::Tol => (1..=1_000_000).contains(&self.tol_ppm) && self.tau_ppm == 0 && self.mu_ppm == 0,
-            DetKind::Text => self.tol_ppm == 0 && (self.tau_ppm > 0 || self.mu_ppm > 0),
+            DetKind::Text => self.tol_ppm <= 1_000_000 && (self.tau_ppm > 0 || self.mu_ppm > 0),
         };
         require!(fits, MarketError::ParamOutOfBounds);
         Ok(())
@@ -126,6 +127,7 @@ mod tests {
             rule(DetKind::Tol, 1_000_000, 0, 0),
             rule(DetKind::Text, 0, 1_000, 0),
             rule(DetKind::Text, 0, 0, 5),
+            rule(DetKind::Text, 50_000, 1, 1),
         ] {
             good.validate().unwrap();
         }
@@ -136,7 +138,8 @@ mod tests {
             rule(DetKind::Tol, 1_000_001, 0, 0),
             rule(DetKind::Tol, 1, 0, 1),
             rule(DetKind::Text, 0, 0, 0),
-            rule(DetKind::Text, 1, 1, 0),
+            rule(DetKind::Text, 1, 0, 0),
+            rule(DetKind::Text, 1_000_001, 1, 0),
         ] {
             assert_eq!(bad.validate().unwrap_err(), MarketError::ParamOutOfBounds.into(), "{bad:?}");
         }

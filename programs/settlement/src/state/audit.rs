@@ -204,7 +204,7 @@ impl Audit {
     }
 
     /// Whether a larger panel exists for the present decision.
-    fn may_be_appealed(&self) -> bool {
+    pub fn may_be_appealed(&self) -> bool {
         match (self.round, self.judged) {
             (1, Outcome::Passed) => self.n_chairs >= PANEL_END,
             (PANEL_ROUND, Outcome::Passed | Outcome::Failed) => self.n_chairs > PANEL_END,

@@ -8,7 +8,7 @@ use crate::{
     error::MarketError,
     events::NodeRegistered,
     seeds,
-    state::{MarketConfig, Node, Party, Role},
+    state::{DetClass, MarketConfig, Node, Party, Role},
 };
 
 /// Arguments of `register_node`.
@@ -18,7 +18,7 @@ pub struct RegisterNodeArgs {
     pub region: [u8; REGION_LEN],
     /// Class of work it serves.
     pub class: u16,
-    /// Determinism class.
+    /// Determinism class, registered and enabled.
     pub det_class: u16,
     /// When the delegation ends, unix seconds, at most 366 days ahead.
     pub expires: i64,
@@ -26,6 +26,7 @@ pub struct RegisterNodeArgs {
 
 /// Accounts of `register_node`.
 #[derive(Accounts)]
+#[instruction(args: RegisterNodeArgs)]
 pub struct RegisterNode<'info> {
     /// Pays the rent.
     #[account(mut)]
@@ -43,6 +44,13 @@ pub struct RegisterNode<'info> {
         constraint = party.role == Role::Provider @ MarketError::WrongAccount,
     )]
     pub party: Box<Account<'info, Party>>,
+    /// The determinism class that the machine belongs to.
+    #[account(
+        seeds = [seeds::DET_CLASS, &args.det_class.to_le_bytes()],
+        bump = class.bump,
+        constraint = class.enabled @ MarketError::DetClassDisabled,
+    )]
+    pub class: Box<Account<'info, DetClass>>,
     /// The node.
     #[account(
         init,
@@ -57,7 +65,7 @@ pub struct RegisterNode<'info> {
 }
 
 impl RegisterNode<'_> {
-    /// Operator and worker sign; configuration and party are checked by attributes, the node is created here.
+    /// Operator and worker sign; configuration, party and class are checked by attributes, the node is created here.
     pub(crate) fn validate(&self, args: &RegisterNodeArgs) -> Result<()> {
         self.config.require_running(pause::REGISTRATION)?;
         self.party.require_in_good_standing(&self.config.params, Clock::get()?.unix_timestamp)?;
