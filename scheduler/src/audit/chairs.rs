@@ -9,7 +9,7 @@ use settlement::{
     seeds,
     state::{Audit as ChainAudit, Batch as ChainBatch, Outcome, StagedReceipt, VerifierSet, Vote, WorkerRecord},
 };
-use std::ops::Range;
+use std::{collections::HashSet, ops::Range};
 use waybill_chain::{AuditIntent, Catalogue, Chain, ChainError, Intent, Outbox, audit_intent::seat_of};
 use waybill_mechanism::{audit::is_spared, merkle::Tree};
 use waybill_protocol::{
@@ -54,17 +54,22 @@ impl Auditor {
         let challenge_s = catalogue.view().map_or(0, |view| view.settle.challenge_s);
         if account.require_challengeable(now, challenge_s).is_ok() {
             let leaves = self.store.receipt_leaves(batch.id).await?;
+            let tree = Tree::build(leaves.clone()).map_err(|e| ChainError::Build(e.to_string()))?;
+            // Opening an audit uses the staged receipt up: draws of one receipt go one after the other.
+            let mut under_way = HashSet::new();
             for drawn in draws(&account.seed, account.draws, &leaves) {
                 let is_open = open.iter().any(|(_, audit)| audit.draw == drawn.draw);
-                if is_open {
+                if is_open || under_way.contains(&drawn.leaf) {
                     continue;
                 }
                 let Some(charge) = self.store.receipt_at(batch.id, drawn.leaf).await? else { continue };
-                let tree = Tree::build(leaves.clone()).map_err(|e| ChainError::Build(e.to_string()))?;
                 let proof = tree.proof(drawn.leaf as usize).map_err(|e| ChainError::Build(e.to_string()))?;
                 let proof = proof.iter().map(|node| node.to_bytes()).collect();
-                let step = Step { address, draw: drawn.draw, leaf: drawn.leaf, proof };
-                self.open(step, account, &charge, chain, outbox).await?;
+                let used = open.iter().filter(|(_, audit)| audit.receipt == drawn.leaf).count();
+                let step = Step { address, draw: drawn.draw, leaf: drawn.leaf, used, proof };
+                if self.open(step, account, &charge, chain, outbox).await? {
+                    under_way.insert(drawn.leaf);
+                }
             }
         }
         for (address, audit) in open {
@@ -77,8 +82,8 @@ impl Auditor {
         Ok(())
     }
 
-    /// Stages the drawn receipt, and opens its audit once it is staged; nothing where the worker's record spares it or nobody
-    /// could judge it.
+    /// Stages the drawn receipt, and opens its audit once it is staged. False where nothing is to be done: the worker's record
+    /// spares it, or nobody could judge it.
     async fn open(
         &self,
         step: Step,
@@ -86,34 +91,34 @@ impl Auditor {
         charge: &Charge,
         chain: &Chain,
         outbox: &Outbox,
-    ) -> Result<(), SettleError> {
+    ) -> Result<bool, SettleError> {
         let receipt = charge.receipt()?;
         let worker = Pubkey::new_from_array(receipt.worker);
         let record: Option<WorkerRecord> = chain.account(&seeds::find_record(&worker).0).await?;
         if is_spared(&account.seed, step.draw, record.map_or(0, |record| record.passes)) {
-            return Ok(());
+            return Ok(false);
         }
-        let Some(node) = chain.account::<Node>(&market::seeds::find_node(&worker).0).await? else { return Ok(()) };
-        let Some(set) = chain.data(&seeds::find_verifier_set(receipt.det_class).0).await? else { return Ok(()) };
+        let Some(node) = chain.account::<Node>(&market::seeds::find_node(&worker).0).await? else { return Ok(false) };
+        let Some(set) = chain.data(&seeds::find_verifier_set(receipt.det_class).0).await? else { return Ok(false) };
         let parties = [node.operator, worker, account.gateway];
         if VerifierSet::draw_panel(&set, &account.seed, step.draw, account.posted_at, &parties).is_err() {
-            return Ok(());
+            return Ok(false);
         }
         let receipt_hash = receipt.hash();
         let staged: Option<StagedReceipt> = chain.account(&seeds::find_staged(&receipt_hash).0).await?;
-        let Step { address, draw, leaf, proof } = step;
+        let Step { address, draw, leaf, used, proof } = step;
         let (what, intent) = match staged {
             None => {
                 let (receipt, worker_signature) = (charge.receipt.to_vec(), charge.worker_sig.to_vec());
-                ("stage", AuditIntent::Stage { receipt, worker_signature })
+                (format!("{leaf}/stage/{used}"), AuditIntent::Stage { receipt, worker_signature })
             }
             Some(_) => {
                 let batch = address.to_bytes();
-                ("open", AuditIntent::Open { batch, draw, receipt: leaf, receipt_hash, proof })
+                (format!("{draw}/open"), AuditIntent::Open { batch, draw, receipt: leaf, receipt_hash, proof })
             }
         };
-        outbox.request(&format!("audit/{address}/{draw}/{what}"), &Intent::Audit(intent), now_ms()).await?;
-        Ok(())
+        outbox.request(&format!("audit/{address}/{what}"), &Intent::Audit(intent), now_ms()).await?;
+        Ok(true)
     }
 
     /// Has the chair's own node re-execute the receipt, and delivers what it signed. A chair whose node is elsewhere is
@@ -187,5 +192,7 @@ struct Step {
     address: Pubkey,
     draw: u32,
     leaf: u32,
+    /// Audits of this receipt that are open already.
+    used: usize,
     proof: Vec<[u8; 40]>,
 }

@@ -4,32 +4,46 @@
 use crate::{
     ALONE,
     network::{Network, QUICK_PLAN, ready_to_run},
+    workers,
 };
+use anchor_lang::prelude::Pubkey;
+use serde_json::Value;
 use solana_keypair::Keypair;
 use solana_signer::Signer;
 use std::{
+    collections::BTreeMap,
     path::Path,
     time::{Duration, Instant},
 };
 use waybill_chain::{
-    ix,
-    market::state::{Party, Role},
+    coin, ix,
+    market::{
+        self,
+        state::{Party, Role},
+    },
     settlement::{
         self, seeds,
-        state::{Audit, BatchState, Earnings, Outcome, Vote, WorkerRecord},
+        state::{Audit, Earnings, Outcome, SettleConfig, Vote, WorkerRecord},
     },
 };
 
 const AIC: u64 = 1_000_000_000;
 const CLASS: &str = "1";
-/// From the posting of a batch to its verdicts takes the chain 13 s and the auditor some looks; the machine may be busy.
-const CHALLENGE: &str = "challenge_s = 90";
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// The quick network, with audits that count.
+/// The quick network, with audits that count. From the posting of a batch to its verdicts the chain takes 13 s and the
+/// auditor some looks, and the machine may be busy.
 fn plan() -> String {
-    let plan = QUICK_PLAN.replace("challenge_s = 3", CHALLENGE).replace("verifier = 2000", "verifier = 100");
-    assert!(plan.contains(CHALLENGE) && plan.contains("verifier = 100"));
+    let changes = [
+        ("epoch_s = 20", "epoch_s = 30"),
+        ("challenge_s = 3", "challenge_s = 90"),
+        ("provider = 500", "provider = 50"),
+        ("verifier = 2000", "verifier = 50"),
+    ];
+    let plan = changes.iter().fold(QUICK_PLAN.to_owned(), |plan, (old, new)| {
+        assert!(plan.contains(old), "{old}");
+        plan.replacen(old, new, 1)
+    });
     format!("{plan}\n[audit]\nenforce = true\ndraws = 4\nverdict_s = 60\nretention_s = 0\n")
 }
 
@@ -59,9 +73,26 @@ async fn stake(network: &Network, consumer: &Keypair, wallet: &Keypair, role: Ro
     network.chain.send(wallet, &[], &stake).await.unwrap();
 }
 
-async fn audits(network: &Network) -> Vec<Audit> {
-    let audits = network.chain.all(&settlement::ID).await.unwrap_or_default();
-    audits.into_iter().map(|(_, audit)| audit).collect()
+/// The account that pays verifiers holds more than all of them earn here; fees fill it only when batches end.
+async fn fill_audits(network: &Network, consumer: &Keypair) {
+    let audits = seeds::find_audits(&coin::seeds::find_mint().0).0;
+    let fill = ix::transfer_aic(&consumer.pubkey(), &audits, 10 * AIC);
+    network.chain.send(consumer, &[], &[fill]).await.unwrap();
+}
+
+async fn audits(network: &Network) -> BTreeMap<Pubkey, Audit> {
+    let audits: Vec<(Pubkey, Audit)> = network.chain.all(&settlement::ID).await.unwrap_or_default();
+    audits.into_iter().collect()
+}
+
+async fn earned(network: &Network, owner: &Pubkey) -> u64 {
+    let earnings = seeds::find_earnings(owner, &coin::seeds::find_mint().0).0;
+    let earnings: Option<Earnings> = network.chain.account(&earnings).await.unwrap();
+    earnings.map_or(0, |earnings| earnings.total_in_aic)
+}
+
+async fn party(network: &Network, owner: &Pubkey, role: Role) -> Party {
+    network.chain.account(&market::seeds::find_party(owner, role).0).await.unwrap().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -74,41 +105,138 @@ async fn an_honest_workers_receipts_are_drawn_judged_by_others_and_paid_for() {
     let network = Network::up_on(folder.path(), &plan());
     let file = |name: &str| folder.path().join(format!("data/keys/{name}.json"));
     let key = |name: &str| read_key(&file(name));
+    fill_audits(&network, &key("consumer")).await;
     for n in ["1", "2"] {
         let (operator, node) = (format!("operator-{n}"), file(&format!("worker-{n}")));
         stake(&network, &key("consumer"), &key(&operator), Role::Verifier, 100).await;
         let join = ["audit", "verifiers", "join", CLASS, "--node", node.to_str().unwrap()];
         let seat = network.waybill(&file(&operator), &join);
-        assert_eq!(network.waybill(&file(&operator), &join)["seat"], seat["seat"], "joining again changes nothing");
+        let again = network.waybill(&file(&operator), &join);
+        assert_eq!((&again["seat"], &again["signature"]), (&seat["seat"], &Value::Null), "it sits there already");
     }
-    let (worker, operator) = (key("worker-1").pubkey(), key("operator-1").pubkey());
-    let provider = market::seeds::find_party(&operator, Role::Provider).0;
-    let stake_before = network.chain.account::<Party>(&provider).await.unwrap().unwrap().stake;
+    let (worker, operator, verifier) =
+        (key("worker-1").pubkey(), key("operator-1").pubkey(), key("operator-2").pubkey());
+    let stake_before = party(&network, &operator, Role::Provider).await.stake;
 
-    let mut charges = Vec::new();
+    let mut charged_nc = 0;
     for n in 0..6 {
-        charges.push(network.chat_with(&[worker], &format!("Name a city, number {n}.")).await);
+        charged_nc += network.chat_with(&[worker], &format!("Name a city, number {n}.")).await.nc;
     }
-    let judged =
-        until("a receipt is judged", async || audits(&network).await.into_iter().find(|audit| audit.settled)).await;
-    assert_eq!((judged.worker, judged.operator, judged.enforce), (worker, operator, true));
-    assert_eq!((judged.judged, judged.votes[0]), (Outcome::Passed, Vote::Pass));
-    assert_eq!(judged.n_chairs, 1, "nobody judges its own work");
-
-    // The verifier earns nothing else: it is paid what the request cost, out of the fees.
-    let verifier = seeds::find_earnings(&key("operator-2").pubkey(), &waybill_chain::coin::seeds::find_mint().0).0;
-    let paid = async || network.chain.account::<Earnings>(&verifier).await.ok()?.filter(|paid| paid.total_in_aic > 0);
-    let paid = until("the verifier is paid", paid).await;
-    assert!(paid.total_in_aic <= judged.fee_aic * 4, "four draws at most");
-    let charged_nc = charges.iter().map(|charge| charge.nc).sum();
-    let books = network.until("the batch is final", |books| books.swept_nc() >= charged_nc).await;
-    assert!(books.batches.iter().all(|batch| batch.forfeited_nc == 0));
-    until("every audit is closed", async || audits(&network).await.is_empty().then_some(())).await;
-
+    // An audit is closed once nothing more follows from it, so its last state is kept here.
+    let mut seen = BTreeMap::new();
+    until("every audit is over", async || {
+        let now = audits(&network).await;
+        let is_over = now.is_empty() && !seen.is_empty();
+        seen.extend(now);
+        is_over.then_some(())
+    })
+    .await;
+    for audit in seen.values() {
+        assert_eq!((audit.worker, audit.operator, audit.enforce), (worker, operator, true));
+        assert_eq!((audit.judged, audit.votes[0], audit.settled), (Outcome::Passed, Vote::Pass, true));
+        assert_eq!(audit.n_chairs, 1, "nobody judges its own work");
+    }
+    // The verifier earns nothing else here: each verdict is paid what the request cost.
+    let fees_aic: u64 = seen.values().map(|audit| audit.fee_aic).sum();
+    assert_eq!(earned(&network, &verifier).await, fees_aic);
     let record: WorkerRecord = network.chain.account(&seeds::find_record(&worker).0).await.unwrap().unwrap();
-    assert!((1..=4).contains(&record.passes), "{record:?}");
-    assert_eq!(network.chain.account::<Party>(&provider).await.unwrap().unwrap().stake, stake_before);
-    let shown = network.waybill(&file("consumer"), &["audit", "verifiers", "list"]);
-    assert_eq!(shown[0]["seats"].as_array().unwrap().len(), 2, "{shown}");
-    assert!(books.batches.iter().any(|batch| batch.state == BatchState::Swept));
+    assert_eq!((record.passes, record.failed), (seen.len() as u64, 0));
+    assert_eq!(party(&network, &operator, Role::Provider).await.stake, stake_before);
+
+    let books = network.until("every batch is swept", |books| books.swept_nc() >= charged_nc).await;
+    assert!(books.batches.iter().all(|batch| batch.forfeited_nc == 0));
+    let seats = network.waybill(&file("consumer"), &["audit", "verifiers", "list"]);
+    assert_eq!(seats[0]["seats"].as_array().unwrap().len(), 2, "{seats}");
+}
+
+/// Waits for the beginning of a settlement epoch, so that what follows is one batch.
+async fn next_epoch(network: &Network) {
+    let config: SettleConfig = network.chain.account(&seeds::find_config().0).await.unwrap().unwrap();
+    let epoch = async || network.chain.unix_time().await.ok().map(|now| now / i64::from(config.epoch_s));
+    let now = epoch().await.unwrap();
+    until("the next epoch", async || epoch().await.filter(|next| *next > now)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_serves_a_smaller_model_loses_its_line_and_its_operators_stake() {
+    if !ready_to_run() {
+        return;
+    }
+    let _alone = ALONE.lock().await;
+    let folder = tempfile::tempdir().unwrap();
+    let network = Network::planned(folder.path(), &plan());
+    let file = |name: &str| folder.path().join(format!("data/keys/{name}.json"));
+    let key = |name: &str| read_key(&file(name));
+    let consumer = key("consumer");
+    fill_audits(&network, &consumer).await;
+    // Two more verifiers than the network has, for a panel, and the cheater.
+    for n in ["3", "4", "5"] {
+        let [operator, worker] = ["operator", "worker"].map(|name| file(&format!("{name}-{n}")));
+        for file in [&operator, &worker] {
+            std::fs::write(file, serde_json::to_string(&Keypair::new().to_bytes().to_vec()).unwrap()).unwrap();
+        }
+        network.chain.airdrop(&read_key(&operator).pubkey(), 10 * AIC).await.unwrap();
+        stake(&network, &consumer, &read_key(&operator), Role::Provider, 100).await;
+        let register = ["worker", "register", "--region", "eu-west", "--key", worker.to_str().unwrap()];
+        network.waybill(&operator, &register);
+    }
+    for n in ["1", "2", "3", "4"] {
+        let (operator, node) = (format!("operator-{n}"), file(&format!("worker-{n}")));
+        stake(&network, &consumer, &key(&operator), Role::Verifier, 100).await;
+        network.waybill(&file(&operator), &["audit", "verifiers", "join", CLASS, "--node", node.to_str().unwrap()]);
+    }
+    let (honest, pretending) = (workers::honest(), workers::pretending());
+    let mut running = Vec::new();
+    for (n, engines) in [("3", honest.clone()), ("4", honest), ("5", pretending)] {
+        let evidence = folder.path().join(format!("evidence-{n}"));
+        running.push(workers::run(&network, &key(&format!("worker-{n}")), engines, &evidence).await);
+    }
+    let (cheater, operator) = (key("worker-5").pubkey(), key("operator-5").pubkey());
+    let (worker, upright) = (key("worker-1").pubkey(), key("operator-1").pubkey());
+
+    // All of it in one epoch, so that the cheater has one line.
+    next_epoch(&network).await;
+    let mut taken_nc = 0;
+    for n in 0..8 {
+        taken_nc += network.chat_with(&[cheater], &format!("Name a city, number {n}.")).await.nc;
+    }
+    let honest_nc = network.chat_with(&[worker], "Name a river.").await.nc;
+
+    let mut seen = BTreeMap::new();
+    until("the cheater is convicted and every audit is over", async || {
+        let now = audits(&network).await;
+        let is_over = now.is_empty() && seen.values().any(|audit: &Audit| audit.worker == cheater);
+        seen.extend(now);
+        is_over.then_some(())
+    })
+    .await;
+    for audit in seen.values() {
+        let votes = |vote| audit.votes.iter().filter(|cast| **cast == vote).count();
+        assert!(audit.settled, "{audit:?}");
+        assert_eq!(votes(Vote::Absent), 0, "every verifier that was asked answered");
+        if audit.worker == cheater {
+            assert_eq!(audit.n_chairs, 4);
+            assert_eq!((audit.judged, votes(Vote::Pass)), (Outcome::Failed, 0), "{:?}", audit.votes);
+            assert!(votes(Vote::Mismatch) >= 3, "the first verifier and most of three more");
+            assert!(audit.convicts() && audit.worker_punished && audit.line_done);
+        } else {
+            assert_eq!(audit.n_chairs, 3, "nobody judges its own work");
+            assert_eq!((audit.judged, audit.votes[0]), (Outcome::Passed, Vote::Pass));
+        }
+    }
+    let books = network.until("every batch is swept", |books| books.swept_nc() >= taken_nc + honest_nc).await;
+    let forfeited_nc: u64 = books.batches.iter().map(|batch| batch.forfeited_nc).sum();
+    assert_eq!(forfeited_nc, taken_nc, "the whole line of the cheater is void, and no other");
+    assert_eq!(earned(&network, &operator).await, 0);
+    assert!(earned(&network, &upright).await > 0);
+    // A fifth of the stake for a bad output; many proofs of one bad hour are one bad hour.
+    assert_eq!(party(&network, &operator, Role::Provider).await.stake, 80 * AIC);
+    assert_eq!(party(&network, &upright, Role::Provider).await.stake, 100 * AIC);
+    for n in 1..5 {
+        let verifier = key(&format!("operator-{n}")).pubkey();
+        assert_eq!(party(&network, &verifier, Role::Verifier).await.stake, 100 * AIC, "nobody judged wrongly");
+    }
+    let record: WorkerRecord = network.chain.account(&seeds::find_record(&cheater).0).await.unwrap().unwrap();
+    assert_eq!(record.passes, 0);
+    assert!(record.failed > 0);
 }

@@ -6,6 +6,7 @@ mod audits;
 mod disputes;
 mod lineage;
 mod network;
+mod workers;
 
 use futures_util::{StreamExt, stream};
 use network::{Apart, Books, Charge, Network, ready_to_run};

@@ -36,11 +36,15 @@ pub fn program() -> PathBuf {
     path.join("waybill")
 }
 
+/// Folder of ONNX Runtime and models.
+pub fn cache() -> PathBuf {
+    std::env::var_os("WAYBILL_CACHE")
+        .map_or_else(|| std::env::home_dir().unwrap().join(".cache/waybill"), PathBuf::from)
+}
+
 /// Whether this machine can run the models; says aloud when it cannot.
 pub fn ready_to_run() -> bool {
-    let cache = std::env::var_os("WAYBILL_CACHE")
-        .map_or_else(|| std::env::home_dir().unwrap().join(".cache/waybill"), PathBuf::from);
-    let present = program().is_file() && cache.join("models/smollm2/model.onnx").is_file();
+    let present = program().is_file() && cache().join("models/smollm2/model.onnx").is_file();
     if !present {
         eprintln!("*** SKIPPED: needs the waybill program and the models; `cargo xtask test` makes both");
     }
@@ -255,14 +259,22 @@ impl Network {
         Charge::of(self.answer("/v1/chat/completions", &body).await).await
     }
 
-    /// A chat that only these workers may answer.
+    /// A chat that only these workers may answer, which may not be connected yet.
     pub async fn chat_with(&self, workers: &[Pubkey], text: &str) -> Charge {
         let only: Vec<String> = workers.iter().map(Pubkey::to_string).collect();
         let body = json!({
             "model": self.model("chat"), "messages": [{ "role": "user", "content": text }], "max_tokens": 8,
             "temperature": 0, "route": { "only": only },
         });
-        Charge::of(self.answer("/v1/chat/completions", &body).await).await
+        let started = Instant::now();
+        loop {
+            let answer = self.answer("/v1/chat/completions", &body).await;
+            if answer.status() != reqwest::StatusCode::UNPROCESSABLE_ENTITY {
+                return Charge::of(answer).await;
+            }
+            assert!(started.elapsed() < PATIENCE, "none of {only:?} is connected");
+            tokio::time::sleep(Duration::from_millis(250)).await;
+        }
     }
 
     /// A streamed chat read to its end; the charge comes in the stream's last comment.

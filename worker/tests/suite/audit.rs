@@ -8,7 +8,7 @@ use std::{path::Path, sync::Arc};
 use waybill_mechanism::message::{Order, line_key};
 use waybill_protocol::{
     ArtifactId, SignedReceipt,
-    audit::{AuditJob, EvidenceRequest, Material, Mismatch, Rule, Verdict},
+    audit::{AuditJob, Chair, EvidenceRequest, Material, Mismatch, Rule, Verdict},
     frame::{EventKind, FaultCode, Input, Job},
 };
 use waybill_worker::{
@@ -466,6 +466,13 @@ async fn material_that_is_not_the_receipts_gives_no_verdict() {
     let without_record = AuditJob { evidence: vec![].into(), ..with(Material { tokens, ..material.clone() }) };
     let error = fault(&without_record).await;
     assert!(error.detail.contains("other output") || error.detail.contains("record is missing"), "{error}");
+    let told = claim_of(&worker, &served, &engines);
+    let padded = Claim { units: (told.units.0, told.units.1 + 5), ..told };
+    let padded = claim(job.clone(), padded, Rule::exact());
+    assert_eq!(mismatch(&verifier, &padded).await, Mismatch::Units);
+    // Other tokens can spell the same text: only the worker's record says how many there were.
+    let without_record = AuditJob { evidence: vec![].into(), ..padded };
+    assert!(fault(&without_record).await.detail.contains("record is missing"));
     let foreign_record = AuditJob { evidence: vec![7; 132].into(), ..served.clone() };
     assert_eq!(
         mismatch(&verifier, &foreign_record).await,
@@ -484,6 +491,34 @@ async fn material_that_is_not_the_receipts_gives_no_verdict() {
     assert!(fault(&AuditJob { rule: Some(lax), ..served.clone() }).await.detail.contains("bounds no margin"));
     let own = worker.worker.audit(&served).await.unwrap_err();
     assert!(own.detail.contains("himself"), "{own}");
+}
+
+/// A verifier that holds a chair of an audit on chain signs for that chair too, with its node's key.
+#[tokio::test]
+async fn a_verdict_for_a_chair_is_what_the_chain_takes() {
+    let Some(engines) = tiny_engines() else { return };
+    let gateway = Gateway::new(&engines);
+    let (worker, verifier) = (honest(&gateway, engines.clone()), honest(&gateway, engines));
+    let served = serve(&worker, gateway.job(1, chat_input("hello", 12)), Rule::exact()).await;
+    let none = verdict(&verifier, &served).await;
+    assert!(none.chain_signature.is_empty(), "no chair, nothing for the chain");
+    let chair = Chair { audit: vec![6; 32].into(), number: 3 };
+    let verdict = verdict(&verifier, &AuditJob { chair: Some(chair), ..served.clone() }).await;
+    let receipt = SignedReceipt::verify_worker(&served.receipt, &served.worker_signature).unwrap();
+    let taken = verdict.for_chair(&DOMAIN, &[6; 32], 3).unwrap();
+    assert_eq!((taken.pass, taken.chair, taken.audit, taken.domain), (true, 3, [6; 32], DOMAIN));
+    assert_eq!(
+        (taken.receipt_hash, taken.output_hash, taken.evidence_hash),
+        (receipt.hash(), receipt.output_hash, receipt.evidence_hash)
+    );
+    for other in [
+        verdict.for_chair(&DOMAIN, &[6; 32], 2),
+        verdict.for_chair(&DOMAIN, &[7; 32], 3),
+        verdict.for_chair(b"elsewher", &[6; 32], 3),
+        Verdict { passed: false, ..verdict.clone() }.for_chair(&DOMAIN, &[6; 32], 3),
+    ] {
+        assert_eq!(other, None);
+    }
 }
 
 #[tokio::test]
