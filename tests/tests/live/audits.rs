@@ -3,7 +3,7 @@
 
 use crate::{
     ALONE,
-    network::{Network, QUICK_PLAN, ready_to_run},
+    network::{Network, QUICK_PLAN, read_key, ready_to_run},
     workers,
 };
 use anchor_lang::prelude::Pubkey;
@@ -12,7 +12,6 @@ use solana_keypair::Keypair;
 use solana_signer::Signer;
 use std::{
     collections::BTreeMap,
-    path::Path,
     time::{Duration, Instant},
 };
 use waybill_chain::{
@@ -45,11 +44,6 @@ fn plan() -> String {
         plan.replacen(old, new, 1)
     });
     format!("{plan}\n[audit]\nenforce = true\ndraws = 4\nverdict_s = 60\nretention_s = 0\n")
-}
-
-fn read_key(path: &Path) -> Keypair {
-    let bytes: Vec<u8> = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-    Keypair::try_from(bytes.as_slice()).unwrap()
 }
 
 /// Asks until there is an answer.
@@ -164,7 +158,7 @@ async fn a_worker_that_serves_a_smaller_model_loses_its_line_and_its_operators_s
     }
     let _alone = ALONE.lock().await;
     let folder = tempfile::tempdir().unwrap();
-    let network = Network::planned(folder.path(), &plan());
+    let network = Network::up_on(folder.path(), &plan());
     let file = |name: &str| folder.path().join(format!("data/keys/{name}.json"));
     let key = |name: &str| read_key(&file(name));
     let consumer = key("consumer");
