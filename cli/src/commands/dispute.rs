@@ -18,17 +18,19 @@ use waybill_chain::{
     Chain, coin,
     disputes::{self, DisputeStep},
     ix::dispute as build,
-    market,
+    market::{self, state::SplitSnapshot},
     settlement::{
         self,
         instructions::{
             DirectClaimArgs, OpenDisputeArgs, OpenEquivocationArgs, ProveDisputeArgs, ProveOrderArgs, ProvePriceArgs,
+            is_misreferred,
         },
         state::{Channel, Dispute, DisputeKind, DisputeState},
     },
 };
 use waybill_mechanism::{
     amount,
+    dispute::{Place, order_fault, overcharge_nc},
     message::{Line, Receipt},
 };
 
@@ -47,6 +49,7 @@ enum DisputeCommand {
     Open(OpenArgs),
     /// Answer a dispute with a receipt; a running gateway does this by itself
     Respond {
+        /// Address of the dispute
         #[arg(value_parser = input::address)]
         dispute: Pubkey,
         /// The receipt that the dispute asks for, or one of the line it asks for
@@ -61,16 +64,19 @@ enum DisputeCommand {
     },
     /// Show one dispute
     Show {
+        /// Address of the dispute
         #[arg(value_parser = input::address)]
         dispute: Pubkey,
     },
     /// End a dispute whose outcome is certain
     Resolve {
+        /// Address of the dispute
         #[arg(value_parser = input::address)]
         dispute: Pubkey,
     },
     /// Free the rent of a dispute that is over
     Close {
+        /// Address of the dispute
         #[arg(value_parser = input::address)]
         dispute: Pubkey,
     },
@@ -120,6 +126,8 @@ struct Row {
     bond_aic: u64,
     amount_nc: u64,
     deadline: i64,
+    /// Until the deadline; 0 when it has passed or nothing is waited for.
+    left_s: i64,
     /// What resolving would say now: whether the accused is guilty; none while it is open or when it is over.
     guilty: Option<bool>,
 }
@@ -154,6 +162,7 @@ async fn open(args: OpenArgs, context: &Context) -> anyhow::Result<()> {
     let dispute = case.address(args.kind).await?;
     let known: Option<Dispute> = context.chain.account(&dispute).await?;
     if known.is_none() {
+        case.require_fault(args.kind).await?;
         require_bond(context, &wallet.pubkey()).await?;
         signatures.push(case.open(args.kind).await?);
     }
@@ -294,6 +303,56 @@ impl<'a> Case<'a> {
         })
     }
 
+    /// What the challenger has to prove, asked before there is a bond to lose.
+    async fn require_fault(&self, kind: Accusation) -> anyhow::Result<()> {
+        let why = match kind {
+            Accusation::Order if !self.is_out_of_order()? => "both receipts fit one epoch of their gateway",
+            Accusation::Equivocation if !self.equivocates()? => "the two messages do not contradict each other",
+            Accusation::Price if !self.is_mispriced().await? => {
+                "the receipt costs no more than its snapshot allows, and names no referrer that was not granted"
+            }
+            _ => return Ok(()),
+        };
+        bail!("{why}; no dispute was opened")
+    }
+
+    /// D5: the program asks in both orders too, because the dispute names either of two neighbours.
+    fn is_out_of_order(&self) -> anyhow::Result<bool> {
+        let (bundle, other) = (self.bundle()?, self.other()?);
+        let place = |bundle: &Bundle| -> anyhow::Result<Place> {
+            let inclusion = inclusion(bundle)?;
+            Ok(Place { batch: batch_of(inclusion).to_bytes(), index: inclusion.leaf })
+        };
+        let (a, b) = (&self.receipt, Receipt::from_bytes(&other.receipt).context("the other receipt cannot be read")?);
+        let (at, bt) = (place(bundle)?, place(other)?);
+        let one_epoch = a.gateway == b.gateway && a.epoch == b.epoch;
+        Ok(one_epoch && (order_fault(a, &at, &b, &bt) || order_fault(&b, &bt, a, &at)))
+    }
+
+    /// D6: two messages with the same key fields that say different things.
+    fn equivocates(&self) -> anyhow::Result<bool> {
+        let [(first, _), (second, _)] = self.messages()?;
+        let key = build::message_key(&self.receipt.gateway, &self.receipt.domain, &second);
+        Ok(key == Some(self.message_key()?) && first != second)
+    }
+
+    /// D9: a higher price than the snapshot's, or a referrer that the channel's grant does not name.
+    async fn is_mispriced(&self) -> anyhow::Result<bool> {
+        let bundle = self.bundle()?;
+        let address = self.snapshot(bundle);
+        let snapshot: SplitSnapshot =
+            self.chain.expect("split snapshot", &address, "nobody froze it during its pricing epoch").await?;
+        let referrer = bundle.referrer.map_or([0; 32], |referrer| referrer.0);
+        let misreferred = is_misreferred(&self.channel().await?, &self.receipt, &referrer);
+        Ok(misreferred || overcharge_nc(&self.receipt, snapshot.price_nc) > 0)
+    }
+
+    /// What priced a bundle's receipt.
+    fn snapshot(&self, bundle: &Bundle) -> Pubkey {
+        let pricing = amount::pricing_epoch(self.receipt.epoch);
+        market::seeds::find_snapshot(&bundle.container.0, bundle.stage, pricing).0
+    }
+
     async fn open(&self, kind: Accusation) -> anyhow::Result<String> {
         let worker = Pubkey::new_from_array(self.receipt.worker);
         let countersigned = || -> anyhow::Result<_> {
@@ -364,8 +423,7 @@ impl<'a> Case<'a> {
                         referrer: bundle.referrer.map_or([0; 32], |referrer| referrer.0),
                         order: Some(exact(&bundle.order, "order")?),
                     };
-                    let pricing = amount::pricing_epoch(self.receipt.epoch);
-                    let snapshot = market::seeds::find_snapshot(&bundle.container.0, bundle.stage, pricing).0;
+                    let snapshot = self.snapshot(bundle);
                     let channel = Some(self.channel_address()?);
                     vec![build::prove_price(challenger, state.target, snapshot, channel, dispute, args)]
                 }
@@ -482,8 +540,14 @@ fn answer(state: &Dispute, dispute: &Pubkey, bundle: &Bundle) -> anyhow::Result<
 async fn resolve(dispute: Pubkey, context: &Context) -> anyhow::Result<()> {
     let wallet = context.wallet()?;
     let mut signatures = Vec::new();
-    if !disputes::read(&context.chain, &dispute).await?.is_over() {
-        let resolve = disputes::resolve(&context.chain, wallet.pubkey(), dispute).await?;
+    let before = disputes::read(&context.chain, &dispute).await?;
+    if !before.is_over() {
+        let left_s = Row::of(&dispute, &before, context.chain.unix_time().await?).left_s;
+        let resolve = disputes::resolve(&context.chain, wallet.pubkey(), dispute).await;
+        let resolve = resolve.with_context(|| match left_s {
+            0 => format!("{dispute} cannot be ended"),
+            left_s => format!("{dispute} can be ended in {}, or when it is answered", input::span_text(left_s)),
+        })?;
         signatures.push(context.chain.send(&wallet, &[], &[resolve]).await?.to_string());
     }
     let row = row_of(context, &dispute).await?;
@@ -533,6 +597,7 @@ impl Row {
             bond_aic: dispute.bond_aic,
             amount_nc: dispute.amount_nc,
             deadline: dispute.deadline,
+            left_s: if dispute.state == DisputeState::Open { dispute.deadline.saturating_sub(now_s).max(0) } else { 0 },
             guilty: disputes::foregone(dispute, now_s),
         }
     }
@@ -569,11 +634,11 @@ fn table(rows: &[Row]) -> String {
             row.index.to_string(),
             output::aic(row.bond_aic),
             row.amount_nc.to_string(),
-            row.deadline.to_string(),
+            if row.left_s > 0 { input::span_text(row.left_s) } else { String::new() },
             said(row.guilty).to_owned(),
         ]
     });
-    output::table(&["dispute", "kind", "state", "about", "index", "bond AIC", "nc", "deadline", "outcome now"], cells)
+    output::table(&["dispute", "kind", "state", "about", "index", "bond", "nc", "time left", "outcome now"], cells)
 }
 
 // evidence

@@ -3,7 +3,7 @@
 use super::{SettleError, Settler, now_ms};
 use anchor_lang::prelude::Pubkey;
 use market::state::{Observation, Royalties, SlashTicket, SplitSnapshot};
-use settlement::state::{Audit, Batch, Dispute, StagedReceipt};
+use settlement::state::{Audit, Batch, Dispute, GatewayVault, StagedReceipt};
 use waybill_chain::{
     Intent, View,
     closing::{Moment, Rented, Spent, is_free},
@@ -58,9 +58,13 @@ impl Settler {
         if spent.is_empty() {
             return Ok(spent);
         }
+        let gateway = Pubkey::new_from_array(self.config.gateway.0);
+        let vault = waybill_chain::ix::settlement::gateway_vault(&gateway).0;
+        let vault: GatewayVault = self.chain().expect("gateway vault", &vault, "run open_gateway first").await?;
         let built = self.store.batches(BatchStatus::Built, u32::MAX).await?;
-        let first =
-            built.iter().filter(|batch| batch.id.gateway == self.config.gateway).map(|batch| batch.id.epoch).min();
+        let ours = built.iter().filter(|batch| batch.id.gateway == self.config.gateway).map(|batch| batch.id.epoch);
+        // What is shut already waits in vain.
+        let first = ours.filter(|epoch| *epoch >= vault.first_postable_epoch()).min();
         let addresses: Vec<Pubkey> = spent.iter().map(|(_, address)| *address).collect();
         let batches: Vec<Option<Batch>> = self.chain().accounts(&addresses).await?;
         let shut = |batch: &Batch| first.is_none_or(|first| batch.epoch < first);

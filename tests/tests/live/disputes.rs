@@ -3,20 +3,21 @@
 
 use crate::{
     ALONE,
-    network::{Apart, Books, Charge, Network, QUICK_PLAN, ready_to_run},
+    network::{Apart, Books, Charge, Network, QUICK_PLAN, read_key, ready_to_run},
 };
 use anchor_lang::prelude::Pubkey;
 use serde_json::Value;
 use solana_signer::Signer;
-use std::{path::Path, time::Duration};
+use std::path::{Path, PathBuf};
 use waybill_chain::{
     Chain, coin,
     market::{
-        seeds::find_party,
-        state::{Party, Role},
+        seeds::{find_node, find_party},
+        state::{Node, Party, Role},
     },
     settlement::state::{Batch, BatchState, Dispute, DisputeKind, DisputeState},
 };
+use waybill_mechanism::message::Receipt;
 
 const AIC: u64 = 1_000_000_000;
 /// $1 at the plan's rate.
@@ -25,7 +26,7 @@ const BOND_AIC: u64 = 20 * AIC;
 /// The quick plan with time for people: `challenge_s` to accuse in and `response_s` to answer in.
 fn plan(challenge_s: u32, response_s: u32) -> String {
     let patient = QUICK_PLAN.replace("challenge_s = 3", &format!("challenge_s = {challenge_s}"));
-    assert_ne!(patient, QUICK_PLAN);
+    assert!(patient.contains(&format!("challenge_s = {challenge_s}\n")), "{patient}");
     format!("{patient}\n[dispute]\nbond_nc = 0\nresponse_s = {response_s}\n")
 }
 
@@ -64,6 +65,17 @@ async fn dispute(chain: &Chain, address: &str) -> Dispute {
     chain.account(&address.parse().unwrap()).await.unwrap().unwrap()
 }
 
+/// The operator of the worker that served the receipt of a bundle, and its keypair file.
+async fn operator(network: &Network, folder: &Path, bundle: &str) -> (Pubkey, PathBuf) {
+    let bundle: Value = serde_json::from_slice(&std::fs::read(bundle).unwrap()).unwrap();
+    let receipt = Receipt::from_bytes(&hex::decode(bundle["receipt"].as_str().unwrap()).unwrap()).unwrap();
+    let node = find_node(&Pubkey::new_from_array(receipt.worker)).0;
+    let operator = network.chain.account::<Node>(&node).await.unwrap().unwrap().operator;
+    let files = ["operator-1", "operator-2"].map(|name| folder.join(format!("data/keys/{name}.json")));
+    let file = files.into_iter().find(|file| read_key(file).pubkey() == operator).unwrap();
+    (operator, file)
+}
+
 /// The gateway that serves the test: who is accused.
 fn accused(books: &Books) -> Pubkey {
     books.vaults[0].gateway
@@ -84,23 +96,46 @@ async fn false_accusations_are_answered_by_themselves_and_cost_the_challenger_it
     let gateway = accused(&before);
     let gateway_had = network.balance(&gateway).await;
 
+    // Proofs that would fail are refused before there is a bond to lose.
+    let other = folder.path().join("other.json");
+    network.evidence(&charges[1], &other);
+    let other = other.to_str().unwrap();
+    for (kind, why) in [("order", "fit one epoch"), ("equivocation", "do not contradict"), ("price", "costs no more")] {
+        let refused = network.refused(&key, &["dispute", "open", kind, "--bundle", &file, "--other", other]);
+        assert!(refused.contains(why), "{refused}");
+    }
+    assert_eq!(network.balance(&challenger.pubkey()).await, 100 * AIC);
+
+    let (operator, operator_key) = operator(&network, folder.path(), &file).await;
+    network.give(folder.path(), &operator, 100 * AIC).await;
+    let consumer_key = folder.path().join("data/keys/consumer.json");
+    let consumer = read_key(&consumer_key).pubkey();
+    let accusations = [
+        ("line", &key, challenger.pubkey()),
+        ("receipt", &key, challenger.pubkey()),
+        ("underpaid", &operator_key, operator),
+        // The first request's note against what was settled for all.
+        ("overcharge", &consumer_key, consumer),
+    ];
     let mut disputes = Vec::new();
-    for kind in ["line", "receipt"] {
-        let opened = network.waybill(&key, &["dispute", "open", kind, "--bundle", &file]);
+    for (kind, key, accuser) in &accusations {
+        let had = network.balance(accuser).await;
+        let opened = network.waybill(key, &["dispute", "open", kind, "--bundle", &file]);
         assert_eq!(opened["signatures"].as_array().unwrap().len(), 1, "{opened}");
         // Once more says where it stands and lodges no second bond.
-        let again = network.waybill(&key, &["dispute", "open", kind, "--bundle", &file]);
+        let again = network.waybill(key, &["dispute", "open", kind, "--bundle", &file]);
         assert_eq!((&again["dispute"], again["signatures"].as_array().unwrap().len()), (&opened["dispute"], 0));
+        assert_eq!(network.balance(accuser).await, had - BOND_AIC);
         disputes.push(opened["dispute"].as_str().unwrap().to_owned());
     }
 
-    // Nobody does anything: the gateway's settlement answers from its stored receipts and ends both.
+    // Nobody does anything: the gateway's settlement answers from its stored receipts and ends them all.
     let dismissed = |books: &Books| {
         books.disputes.iter().filter(|dispute| dispute.state == DisputeState::Dismissed).count() == disputes.len()
     };
-    network.until("both disputes are dismissed", dismissed).await;
-    assert_eq!(network.balance(&challenger.pubkey()).await, 100 * AIC - 2 * BOND_AIC, "both bonds are lost");
-    assert_eq!(network.balance(&gateway).await, gateway_had + 2 * BOND_AIC, "and are the gateway's");
+    network.until("every dispute is dismissed", dismissed).await;
+    assert_eq!(network.balance(&challenger.pubkey()).await, 100 * AIC - 2 * BOND_AIC, "the bonds are lost");
+    assert_eq!(network.balance(&gateway).await, gateway_had + 4 * BOND_AIC, "and are the gateway's");
     let [line, receipt] = [0, 1].map(|i| disputes[i].clone());
     let (line, receipt) = (dispute(&network.chain, &line).await, dispute(&network.chain, &receipt).await);
     assert_eq!((line.kind, receipt.kind), (DisputeKind::OpenLine, DisputeKind::OpenReceipt));
@@ -115,7 +150,7 @@ async fn false_accusations_are_answered_by_themselves_and_cost_the_challenger_it
     assert_eq!((&outcome["state"], outcome["signatures"].as_array().unwrap().len()), (&"dismissed".into(), 0));
     let (open, all) =
         (network.waybill(&key, &["dispute", "list"]), network.waybill(&key, &["dispute", "list", "--all"]));
-    assert_eq!((open.as_array().unwrap().len(), all.as_array().unwrap().len()), (0, 2));
+    assert_eq!((open.as_array().unwrap().len(), all.as_array().unwrap().len()), (0, disputes.len()));
     for address in &disputes {
         network.waybill(&key, &["dispute", "close", address]);
         assert!(network.chain.data(&address.parse().unwrap()).await.unwrap().is_none());
@@ -156,10 +191,9 @@ async fn a_gateway_that_keeps_silent_loses_the_line_and_a_quarter_of_its_stake()
     assert_eq!(gateway.balance(&challenger.pubkey()).await, 100 * AIC - BOND_AIC);
 
     // Silence until the deadline; then anyone ends it.
-    let deadline = opened["deadline"].as_i64().unwrap();
-    while chain.unix_time().await.unwrap() < deadline {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    let early = gateway.refused(&key, &["dispute", "resolve", &address]);
+    assert!(early.contains("can be ended in"), "{early}");
+    gateway.until_time(opened["deadline"].as_i64().unwrap()).await;
     let shown = gateway.waybill(&key, &["dispute", "show", &address]);
     assert_eq!(shown["guilty"], true);
     let ended = gateway.waybill(&key, &["dispute", "resolve", &address]);
@@ -185,4 +219,59 @@ async fn a_gateway_that_keeps_silent_loses_the_line_and_a_quarter_of_its_stake()
         u64::try_from(u128::from(disputed.aic) * u128::from(disputed.forfeited_nc) / u128::from(disputed.sum_nc))
             .unwrap();
     assert!(chain.token_balance(&insurance).await.unwrap() >= insured + void_aic);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_whose_epoch_was_never_posted_is_paid_directly() {
+    if !ready_to_run() {
+        return;
+    }
+    let _alone = ALONE.lock().await;
+    let folder = tempfile::tempdir().unwrap();
+    let terms = plan(3, 5).replace("post_window_s = 600", "post_window_s = 5");
+    let mut whole = Network::up_on(folder.path(), &terms);
+    whole.process.kill_now();
+
+    let apart = Apart::of(folder.path());
+    let _chain = apart.chain();
+    let scheduler = apart.scheduler();
+    let _worker = apart.worker();
+    let gateway = apart.gateway(&whole);
+    gateway.until_readiness(200).await;
+    let charge = gateway.embed("a parcel that nobody settles").await;
+    // The worker's countersigned receipt is all that its operator needs.
+    scheduler.kill();
+    let file = folder.path().join("receipt.json");
+    gateway.evidence(&charge, &file);
+    let file = file.to_str().unwrap();
+    let (operator, key) = operator(&gateway, folder.path(), file).await;
+    gateway.give(folder.path(), &operator, 100 * AIC).await;
+    let had = gateway.balance(&operator).await;
+    let early = gateway.refused(&key, &["dispute", "open", "no-batch", "--bundle", file]);
+    assert!(early.contains("PostWindowOpen"), "{early}");
+
+    let epoch_s = 20;
+    let epoch = gateway.chain.unix_time().await.unwrap() / epoch_s;
+    gateway.until_time((epoch + 1) * epoch_s + 6).await;
+    let opened = gateway.waybill(&key, &["dispute", "open", "no-batch", "--bundle", file]);
+    assert_eq!((&opened["kind"], &opened["amount_nc"]), (&"D8 no-batch".into(), &charge.nc.into()));
+    gateway.until_time(opened["deadline"].as_i64().unwrap()).await;
+    let party = find_party(&accused(&gateway.until("books", |_| true).await), Role::Gateway).0;
+    let stake = gateway.chain.account::<Party>(&party).await.unwrap().unwrap().stake;
+    let ended = gateway.waybill(&key, &["dispute", "resolve", opened["dispute"].as_str().unwrap()]);
+    assert_eq!(ended["state"], "upheld");
+    // Twenty AIC base units a nano-credit, out of the stake, as nothing was collected; then the penalty on what is left,
+    // seven tenths of which are the operator's as the accuser and as the harmed party.
+    let owed = charge.nc * 20;
+    let penalty = stake - owed - gateway.chain.account::<Party>(&party).await.unwrap().unwrap().stake;
+    let gained = gateway.balance(&operator).await - had;
+    assert_eq!(gained, owed + penalty * 4 / 10 + penalty * 3 / 10);
+    assert!((stake / 4 - owed..=stake / 4).contains(&penalty), "{penalty} of {stake}");
+
+    // The settlement that comes back leaves the shut epoch alone and settles the next one.
+    let _scheduler = apart.scheduler();
+    gateway.until_readiness(200).await;
+    let next = gateway.embed("a parcel that is settled").await;
+    let books = gateway.until("the next epoch is swept", swept(std::slice::from_ref(&next))).await;
+    assert_eq!(books.posted_nc(), next.nc);
 }

@@ -192,15 +192,26 @@ impl Network {
     pub async fn purse(&self, folder: &Path, name: &str, aic: u64) -> (Keypair, PathBuf) {
         let (wallet, file) = (Keypair::new(), folder.join(format!("{name}.json")));
         std::fs::write(&file, serde_json::to_string(&wallet.to_bytes().to_vec()).unwrap()).unwrap();
+        self.chain.airdrop(&wallet.pubkey(), 10_000_000_000).await.unwrap();
+        self.give(folder, &wallet.pubkey(), aic).await;
+        (wallet, file)
+    }
+
+    /// Moves AIC base units of the consumer's to a wallet.
+    pub async fn give(&self, folder: &Path, owner: &Pubkey, aic: u64) {
         let consumer = read_key(&folder.join("data/keys/consumer.json"));
-        let owner = wallet.pubkey();
-        self.chain.airdrop(&owner, 10_000_000_000).await.unwrap();
         let fund = [
-            ix::create_aic_account(&consumer.pubkey(), &owner),
-            ix::transfer_aic(&consumer.pubkey(), &ix::aic_account(&owner), aic),
+            ix::create_aic_account(&consumer.pubkey(), owner),
+            ix::transfer_aic(&consumer.pubkey(), &ix::aic_account(owner), aic),
         ];
         self.chain.send(&consumer, &[], &fund).await.unwrap();
-        (wallet, file)
+    }
+
+    /// Waits for a second of the chain's clock.
+    pub async fn until_time(&self, second: i64) {
+        while self.chain.unix_time().await.unwrap() < second {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
     }
 
     /// AIC base units in a wallet.

@@ -86,7 +86,7 @@ impl ProvePrice<'_> {
 /// Whether a receipt was paid under a grant of `channel` that names another referrer than the receipt's, or none.
 ///
 /// A grant counts from [`GRANT_NOTICE_S`] after it was given: before, the gateway may not have seen it.
-fn is_misreferred(channel: &Channel, receipt: &Receipt, referrer: &[u8; 32]) -> bool {
+pub fn is_misreferred(channel: &Channel, receipt: &Receipt, referrer: &[u8; 32]) -> bool {
     let known_from_s = channel.granted_at.saturating_add(GRANT_NOTICE_S);
     let known = u64::try_from(known_from_s).is_ok_and(|from_s| from_s <= receipt.t_start_ms / 1_000);
     receipt.flags & flags::DELEGATED != 0
