@@ -7,12 +7,16 @@ use anchor_lang::{
     solana_program::instruction::Instruction,
 };
 use market::state::{Payees, SplitSnapshot};
-use settlement::state::{Batch, FeeDay};
+use settlement::{
+    constants::MAX_CLAIMED_LINES,
+    state::{Batch, FeeDay},
+};
 use waybill_chain::{intent::BatchPost, ix, ix::settlement::LinePayees, packing};
 use waybill_mechanism::{
     merkle,
     message::{Line, NO_REFERRER},
 };
+use waybill_scheduler::settle::{BLOCK, FINISHED, SWEPT};
 
 const LAMPORTS_PER_SIGNATURE: u64 = 5_000;
 const REQUESTS: u64 = 10_000;
@@ -26,12 +30,52 @@ const CHANNELS: u64 = 1;
 /// An SPL token account.
 const TOKEN_ACCOUNT: usize = 165;
 const DISCRIMINATOR: usize = 8;
+/// Batches of a pricing epoch, whose accounts end together.
+const BATCHES_A_DAY: u64 = 24;
+const CLOSED: usize = BATCHES_A_DAY as usize;
 
-/// Transactions of one batch, each with one signature: the steps packed as the scheduler packs them.
-fn transactions(lines: u32) -> u64 {
-    let gateway = key(1);
-    let post = BatchPost {
-        epoch: EPOCH,
+/// Signatures of the steps of one batch in a long row of equal ones, in millionths: some steps share a transaction with
+/// those of other batches, as the scheduler packs them.
+struct Signatures {
+    /// Collect what the channels owe, and post.
+    post: u64,
+    /// End of challenge and claims.
+    finish: u64,
+    sweep: u64,
+    close: u64,
+}
+
+const MILLION: u64 = 1_000_000;
+
+impl Signatures {
+    fn of(lines: u32) -> Self {
+        let gateway = key(1);
+        let mut before: Vec<Instruction> =
+            (0..CHANNELS).map(|channel| ix::settlement::settle_delegated(gateway, key(100 + channel), 1, 1)).collect();
+        before.push(ix::settlement::post_batch(gateway, post(EPOCH, lines).args()));
+        let sweep = |epoch| ix::settlement::sweep_batch(gateway, gateway, epoch, 0, i64::from(EPOCH) * 3_600);
+        let close = |epoch| ix::settlement::close_batch(gateway, epoch, 0, gateway);
+        Self {
+            post: transactions(&before) * MILLION,
+            finish: finish(lines),
+            sweep: shared(SWEPT, sweep),
+            close: shared(CLOSED, close),
+        }
+    }
+
+    fn sum(&self) -> u64 {
+        self.post + self.finish + self.sweep + self.close
+    }
+
+    /// Whole lamports for all requests of a batch, rounded up.
+    fn lamports(&self) -> u64 {
+        (self.sum() * LAMPORTS_PER_SIGNATURE).div_ceil(MILLION)
+    }
+}
+
+fn post(epoch: u32, lines: u32) -> BatchPost {
+    BatchPost {
+        epoch,
         shard: 0,
         receipts_root: [0; 32],
         lines_root: [0; 32],
@@ -40,28 +84,51 @@ fn transactions(lines: u32) -> u64 {
         sum_nc: 1,
         data_hash: [0; 32],
         uri: URI.into(),
-    };
-    let mut before: Vec<Instruction> =
-        (0..CHANNELS).map(|channel| ix::settlement::settle_delegated(gateway, key(100 + channel), 1, 1)).collect();
-    before.push(ix::settlement::post_batch(gateway, post.args()));
-    let batch = settlement::seeds::find_batch(&gateway, EPOCH, 0).0;
-    let mut after = vec![ix::settlement::finalize_batch(batch, gateway)];
-    after.extend((0..lines).map(|index| claim(gateway, lines, index)));
-    after.push(ix::settlement::sweep_batch(gateway, gateway, EPOCH, 0, i64::from(EPOCH) * 3_600));
-    let count = |steps: &[Instruction]| packing::pack(&gateway, steps).map_or(0, |packed| packed.len() as u64);
-    count(&before) + count(&after)
+    }
 }
 
-/// The claim of a line of its own worker and operator, of one container, without a referrer.
-fn claim(gateway: Pubkey, lines: u32, index: u32) -> Instruction {
+/// Signatures of a batch's part in a step that so many batches take together.
+fn shared(batches: usize, step: impl Fn(u32) -> Instruction) -> u64 {
+    let steps: Vec<Instruction> = (EPOCH..).take(batches).map(step).collect();
+    (transactions(&steps) * MILLION).div_ceil(batches as u64)
+}
+
+/// Several batches together where that fits one transaction, else blocks of lines, as many as fit.
+fn finish(lines: u32) -> u64 {
+    let gateway = key(1);
+    let finalize = |epoch| ix::settlement::finalize_batch(settlement::seeds::find_batch(&gateway, epoch, 0).0, gateway);
+    if lines as usize <= MAX_CLAIMED_LINES {
+        let together: Vec<Instruction> = (EPOCH..)
+            .take(FINISHED)
+            .flat_map(|epoch| {
+                let block: Vec<(Line, LinePayees)> = (0..lines).map(|index| line(epoch, index)).collect();
+                [finalize(epoch), ix::settlement::claim_lines(gateway, epoch, 0, &block, Vec::new())]
+            })
+            .collect();
+        if transactions(&together) == 1 {
+            return MILLION.div_ceil(FINISHED as u64);
+        }
+    }
+    let mut steps = vec![finalize(EPOCH)];
+    let indices: Vec<u32> = (0..lines).collect();
+    steps.extend(indices.chunks(BLOCK).map(|block| claim(gateway, lines, block)));
+    transactions(&steps) * MILLION
+}
+
+fn transactions(steps: &[Instruction]) -> u64 {
+    packing::pack(&key(1), steps).map_or(0, |packed| packed.len() as u64)
+}
+
+/// A line of its own worker and operator, of one container, without a referrer.
+fn line(epoch: u32, index: u32) -> (Line, LinePayees) {
     let line = Line {
         stage: 0,
-        epoch: EPOCH,
+        epoch,
         index,
         container: [7; 32],
         worker: key(u64::from(index) + 1_000).to_bytes(),
         referrer: NO_REFERRER,
-        first_receipt: 0,
+        first_receipt: index,
         n_receipts: 1,
         credits_nc: 1,
     };
@@ -70,8 +137,15 @@ fn claim(gateway: Pubkey, lines: u32, index: u32) -> Instruction {
         provider: key(u64::from(index) + 100_000),
         curator_active: false,
     };
-    let proof = vec![[0; 40]; merkle::depth(lines) as usize];
-    ix::settlement::claim_line(gateway, EPOCH, 0, EPOCH / 24, &line, proof, &payees)
+    (line, payees)
+}
+
+/// The claim of a block of a batch's lines.
+fn claim(gateway: Pubkey, lines: u32, block: &[u32]) -> Instruction {
+    let within = merkle::depth(u32::try_from(block.len()).unwrap_or(u32::MAX));
+    let proof = vec![[0; 40]; merkle::depth(lines).saturating_sub(within) as usize];
+    let block: Vec<(Line, LinePayees)> = block.iter().map(|index| line(EPOCH, *index)).collect();
+    ix::settlement::claim_lines(gateway, EPOCH, 0, &block, proof)
 }
 
 fn key(number: u64) -> Pubkey {
@@ -85,39 +159,54 @@ pub fn run() {
     let rent = |bytes: usize| Rent::default().minimum_balance(bytes);
     println!("Settlement per request at {REQUESTS} requests a batch, in lamports (1 SOL = 1,000,000,000 lamports)");
     println!(
-        "{LAMPORTS_PER_SIGNATURE} per signature, one signature per transaction, no priority fee; steps: settle {CHANNELS} channel \
-         and post, then finalize,\none claim per line (each its own worker and operator), sweep, as many per transaction as \
-         fit. The batch's own rent comes back when it is closed\n(one more transaction)."
+        "{LAMPORTS_PER_SIGNATURE} per signature, one signature per transaction, no priority fee. Signatures of one batch in a \
+         long row of them: settle {CHANNELS} channel\nand post; end of challenge and claims (each line its own worker and \
+         operator), {FINISHED} batches together; sweep, {SWEPT} together; close, {CLOSED} together."
     );
     let mut table = table([
         "lines per batch",
-        "transactions",
+        "settle, post",
+        "finalise, claim",
+        "sweep",
+        "close",
         "lamports per batch",
         "lamports per request",
-        "rent locked until closed",
+        "rent locked for 90 days",
     ]);
     for lines in LINES {
-        let lamports = transactions(lines) * LAMPORTS_PER_SIGNATURE;
+        let signatures = Signatures::of(lines);
+        let share = |millionths: u64| format!("{:.3}", millionths as f64 / MILLION as f64);
         table.add_row([
             lines.to_string(),
-            transactions(lines).to_string(),
-            lamports.to_string(),
-            format!("{:.3}", lamports as f64 / REQUESTS as f64),
+            share(signatures.post),
+            share(signatures.finish),
+            share(signatures.sweep),
+            share(signatures.close),
+            signatures.lamports().to_string(),
+            format!("{:.3}", signatures.lamports() as f64 / REQUESTS as f64),
             rent(Batch::space(lines)).to_string(),
         ]);
     }
     print(&table);
     let fee_day = rent(DISCRIMINATOR + FeeDay::INIT_SPACE);
     let snapshot = rent(DISCRIMINATOR + SplitSnapshot::INIT_SPACE);
-    println!("Rent that does not come back, whatever the number of requests:");
-    println!("  {fee_day} lamports per day (its fee account), shared by every batch swept on that day");
-    println!("  {snapshot} lamports per container stage and pricing epoch of 24 epochs (its price and split)");
+    // Freezing a price, and its account's share of a transaction that closes many.
+    let stage = LAMPORTS_PER_SIGNATURE + LAMPORTS_PER_SIGNATURE / CLOSED as u64;
+    let day = Signatures::of(4).lamports() * BATCHES_A_DAY + stage;
     println!(
-        "  with a single batch of 4 lines a day and one stage: {:.1} lamports per request in all",
-        (transactions(4) * LAMPORTS_PER_SIGNATURE + LAMPORTS_PER_SIGNATURE + fee_day + snapshot) as f64
-            / REQUESTS as f64
+        "All rent comes back, 90 days later: {fee_day} lamports a day for the fees of all gateways together, {snapshot} per"
     );
-    println!("The batch's token account ({} lamports) comes back at finalize.\n", rent(TOKEN_ACCOUNT));
+    println!(
+        "container stage and pricing epoch of {BATCHES_A_DAY} batches, the batch's own, and at finalize {} for its",
+        rent(TOKEN_ACCOUNT)
+    );
+    println!("token account. A price frozen per stage and day makes it, with 4 lines and one stage,");
+    println!("  {:.3} lamports per request in all;", day as f64 / (REQUESTS * BATCHES_A_DAY) as f64);
+    println!(
+        "where audits are drawn, one more signature per batch for the draw: {:.3}. A network of short epochs waits for no company\n\
+         and shares no transactions.\n",
+        (day + LAMPORTS_PER_SIGNATURE * BATCHES_A_DAY) as f64 / (REQUESTS * BATCHES_A_DAY) as f64
+    );
 }
 
 #[cfg(test)]
@@ -125,8 +214,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn steps_share_transactions() {
-        assert_eq!(transactions(1), 2, "settle and post; finalize, claim and sweep");
-        assert!(transactions(4) <= 5, "{}", transactions(4));
+    fn a_request_costs_less_than_a_lamport_in_up_to_four_lines() {
+        for lines in 1..=4 {
+            let signatures = Signatures::of(lines);
+            assert_eq!(signatures.post, MILLION, "settle and post in one");
+            assert_eq!(signatures.finish, MILLION / 2, "two batches final and claimed in one, {lines} lines");
+            assert!(signatures.lamports() < REQUESTS, "{lines} lines: {} lamports", signatures.lamports());
+        }
+    }
+
+    #[test]
+    fn more_lines_take_more_transactions() {
+        assert!(Signatures::of(16).sum() > Signatures::of(4).sum());
     }
 }

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use settlement::{
     constants::AUDIT_GRACE_VERDICTS,
     state::{
-        Audit, Batch, BatchState, Bond, Dispute, DisputeKind, DisputeState, Earnings, GatewayVault, SettleConfig,
-        StagedReceipt,
+        Audit, Batch, BatchState, Bond, Dispute, DisputeKind, DisputeState, Earnings, FeeDay, GatewayVault,
+        SettleConfig, StagedReceipt,
     },
 };
 use waybill_mechanism::lineage::MAX_LINEAGE;
@@ -35,6 +35,7 @@ pub enum Spent {
     Audit,
     Dispute,
     Batch,
+    FeeDay,
 }
 
 /// What decides whether an account is needed: chain time in Unix seconds and the terms in force.
@@ -143,6 +144,16 @@ impl Rented for Batch {
     }
 }
 
+impl Rented for FeeDay {
+    const KIND: Spent = Spent::FeeDay;
+    const PROGRAM: Pubkey = settlement::ID;
+    const RENT_PAYER_OFFSET: usize = 8 + 2 + 2 * 4 + 2 * 8;
+
+    fn is_spent(&self, at: &Moment<'_>) -> bool {
+        self.require_spent(at.now_s).is_ok()
+    }
+}
+
 /// Whether the accounts around a spent one let go of it too.
 pub async fn is_free(chain: &Chain, kind: Spent, address: &Pubkey) -> Result<bool, ChainError> {
     Ok(match kind {
@@ -158,7 +169,9 @@ pub async fn is_free(chain: &Chain, kind: Spent, address: &Pubkey) -> Result<boo
             Some(dispute) => is_settled(chain, &dispute).await?,
             None => false,
         },
-        Spent::Snapshot | Spent::Observation | Spent::Ticket | Spent::StagedReceipt | Spent::Batch => true,
+        Spent::Snapshot | Spent::Observation | Spent::Ticket | Spent::StagedReceipt | Spent::Batch | Spent::FeeDay => {
+            true
+        }
     })
 }
 
@@ -234,6 +247,10 @@ pub async fn close(chain: &Chain, gateway: Pubkey, kind: Spent, address: Pubkey)
             let account: Batch = chain.expect("batch", &address, GONE).await?;
             ix::settlement::close_batch(gateway, account.epoch, account.shard, account.rent_payer)
         }
+        Spent::FeeDay => {
+            let account: FeeDay = chain.expect("fees of a day", &address, GONE).await?;
+            ix::settlement::close_fee_day(account.day, account.rent_payer)
+        }
     })
 }
 
@@ -264,5 +281,6 @@ mod tests {
         paid::<Audit>(Audit::INIT_SPACE, |account| account.rent_payer = US);
         paid::<Dispute>(Dispute::INIT_SPACE, |account| account.rent_payer = US);
         paid::<Batch>(Batch::INIT_SPACE, |account| account.rent_payer = US);
+        paid::<FeeDay>(FeeDay::INIT_SPACE, |account| account.rent_payer = US);
     }
 }

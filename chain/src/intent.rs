@@ -17,6 +17,7 @@ use settlement::{
 };
 use waybill_mechanism::{
     amount::pricing_epoch,
+    merkle,
     message::{Line, NO_REFERRER},
 };
 
@@ -45,22 +46,24 @@ pub enum Intent {
         #[serde(with = "hex_list")]
         proof: Vec<[u8; 40]>,
     },
+    /// Claim a block of lines: as many as a power of two that divides the first one's index, or all from there on.
+    ClaimLines {
+        epoch: u32,
+        shard: u16,
+        lines: Vec<ProvenLine>,
+    },
     SweepBatch {
         epoch: u32,
         shard: u16,
+    },
+    /// Several steps in one transaction, in order.
+    Together {
+        steps: Vec<Intent>,
     },
     /// Collect from channels and post, in one transaction.
     SettleAndPost {
         claims: Vec<ChannelClaim>,
         post: BatchPost,
-    },
-    /// Several steps of a batch in one transaction: finalise, claim lines, sweep.
-    BatchSteps {
-        epoch: u32,
-        shard: u16,
-        finalize: bool,
-        lines: Vec<ProvenLine>,
-        sweep: bool,
     },
     /// Freeze the split of a stage for a pricing epoch.
     RollContainer {
@@ -195,9 +198,10 @@ impl Intent {
             Self::FinalizeBatch { .. } => "finalize_batch",
             Self::OpenEarnings { .. } => "open_earnings",
             Self::ClaimLine { .. } => "claim_line",
+            Self::ClaimLines { .. } => "claim_lines",
             Self::SweepBatch { .. } => "sweep_batch",
+            Self::Together { .. } => "together",
             Self::SettleAndPost { .. } => "settle_and_post",
-            Self::BatchSteps { .. } => "batch_steps",
             Self::RollContainer { .. } => "roll_container",
             Self::ObserveDemand { .. } => "observe_demand",
             Self::RollMarket { .. } => "roll_market",
@@ -243,6 +247,16 @@ impl Intent {
             Self::ClaimLine { epoch, shard, line, proof } => {
                 vec![claim(chain, &gateway, *epoch, *shard, line, proof).await?]
             }
+            Self::ClaimLines { epoch, shard, lines } => {
+                vec![claim_block(chain, &gateway, *epoch, *shard, lines).await?]
+            }
+            Self::Together { steps } => {
+                let mut together = Vec::new();
+                for step in steps {
+                    together.extend(Box::pin(step.instructions(chain, &gateway)).await?);
+                }
+                together
+            }
             Self::SweepBatch { epoch, shard } => {
                 vec![ix::settlement::sweep_batch(gateway, gateway, *epoch, *shard, chain.unix_time().await?)]
             }
@@ -254,20 +268,6 @@ impl Intent {
                 })
                 .chain([ix::settlement::post_batch(gateway, post.args())])
                 .collect(),
-            Self::BatchSteps { epoch, shard, finalize: finalizes, lines, sweep } => {
-                let mut steps = Vec::new();
-                if *finalizes {
-                    steps.push(finalize(chain, &gateway, *epoch, *shard).await?);
-                }
-                for ProvenLine { line, proof } in lines {
-                    steps.push(claim(chain, &gateway, *epoch, *shard, line, proof).await?);
-                }
-                if *sweep {
-                    let now = chain.unix_time().await?;
-                    steps.push(ix::settlement::sweep_batch(gateway, gateway, *epoch, *shard, now));
-                }
-                steps
-            }
             Self::RollContainer { container, stage, pricing_epoch } => {
                 vec![ix::market::roll_container(chain, gateway, container, *stage, *pricing_epoch).await?]
             }
@@ -343,6 +343,25 @@ async fn claim(
     let payees = line_payees(chain, &line).await?;
     let pricing = pricing_epoch(line.epoch);
     Ok(ix::settlement::claim_line(*gateway, epoch, shard, pricing, &line, proof.to_vec(), &payees))
+}
+
+/// The claim of lines that are a block of the batch's tree. The siblings above the block are the last of its first line's.
+async fn claim_block(
+    chain: &Chain,
+    gateway: &Pubkey,
+    epoch: u32,
+    shard: u16,
+    lines: &[ProvenLine],
+) -> Result<Instruction, ChainError> {
+    let mut block = Vec::with_capacity(lines.len());
+    for ProvenLine { line, .. } in lines {
+        let line = Line::from_bytes(line).map_err(|e| ChainError::Build(e.to_string()))?;
+        let payees = line_payees(chain, &line).await?;
+        block.push((line, payees));
+    }
+    let within = u32::try_from(lines.len()).map_or(0, merkle::depth) as usize;
+    let proof = lines.first().and_then(|first| first.proof.get(within..)).unwrap_or_default();
+    Ok(ix::settlement::claim_lines(*gateway, epoch, shard, &block, proof.to_vec()))
 }
 
 impl BatchPost {

@@ -145,6 +145,12 @@ impl Tree {
         Ok(self.siblings(index)?.collect())
     }
 
+    /// The siblings above the block of `2^height` leaves, or what there is of them, that begins at `first`, bottom-up;
+    /// see [`verify_block`].
+    pub fn block_proof(&self, first: usize, height: usize) -> Result<Vec<Node>, MerkleError> {
+        Ok(self.siblings(first)?.skip(height).collect())
+    }
+
     /// [`Tree::proof`] without an allocation, for whoever hands out every proof of a tree.
     pub fn siblings(&self, index: usize) -> Result<impl Iterator<Item = Node>, MerkleError> {
         if index >= self.n_leaves() {
@@ -177,4 +183,49 @@ pub fn verify(root: &Node, n_leaves: u32, index: u32, leaf: &Node, proof: &[Node
         position >>= 1;
     }
     if node == *root { Ok(prefix) } else { Err(MerkleError::WrongRoot) }
+}
+
+/// Checks that `leaves` are the leaves from `first` on of the tree with `root` and `n_leaves`. They are a whole block: as
+/// many as a power of two that divides `first`, or all from there to the last leaf. `proof` are the siblings above the
+/// block, so that of a whole tree is empty.
+pub fn verify_block(
+    root: &Node,
+    n_leaves: u32,
+    first: u32,
+    mut leaves: Vec<Node>,
+    proof: &[Node],
+) -> Result<(), MerkleError> {
+    let count = u32::try_from(leaves.len()).map_err(|_| MerkleError::TooManyLeaves)?;
+    let height = depth(count);
+    let end = first.checked_add(count).ok_or(MerkleError::IndexOutOfRange)?;
+    let block = 1u32.checked_shl(height).ok_or(MerkleError::TooManyLeaves)?;
+    if count == 0 || end > n_leaves || !first.is_multiple_of(block) || (count != block && end != n_leaves) {
+        return Err(MerkleError::IndexOutOfRange);
+    }
+    let above = u32::try_from(proof.len()).map_err(|_| MerkleError::WrongDepth)?;
+    if height.checked_add(above) != Some(depth(n_leaves)) {
+        return Err(MerkleError::WrongDepth);
+    }
+    let mut pad = PAD;
+    for _ in 0..height {
+        let half = leaves.len().div_ceil(2);
+        for i in 0..half {
+            let left = leaves.get(i * 2).ok_or(MerkleError::WrongDepth)?;
+            let right = leaves.get(i * 2 + 1).unwrap_or(&pad);
+            let node = parent(left, right).ok_or(MerkleError::SumOverflow)?;
+            if let Some(place) = leaves.get_mut(i) {
+                *place = node;
+            }
+        }
+        leaves.truncate(half);
+        pad = parent(&pad, &pad).ok_or(MerkleError::SumOverflow)?;
+    }
+    let mut node = *leaves.first().ok_or(MerkleError::WrongDepth)?;
+    let mut position = first >> height;
+    for sibling in proof {
+        let above = if position & 1 == 0 { parent(&node, sibling) } else { parent(sibling, &node) };
+        node = above.ok_or(MerkleError::SumOverflow)?;
+        position >>= 1;
+    }
+    if node == *root { Ok(()) } else { Err(MerkleError::WrongRoot) }
 }

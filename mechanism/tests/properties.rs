@@ -258,6 +258,50 @@ proptest! {
     }
 
     #[test]
+    fn p15_a_block_verifies_exactly_when_it_is_whole_and_each_of_its_leaves_does(
+        sums in prop::collection::vec(upto(50), 1..=40), height in 0u32..=6, at in any::<prop::sample::Index>(),
+        cut in 0usize..4, more in 1u64..1_000,
+    ) {
+        let n = sums.len() as u32;
+        let leaves: Vec<Node> = sums.iter().enumerate().map(|(i, sum)| merkle::leaf(&i.to_le_bytes(), *sum)).collect();
+        let tree = Tree::build(leaves.clone()).unwrap();
+        let root = tree.root();
+        let size = 1usize << height.min(merkle::depth(n));
+        let first = at.index(sums.len()) / size * size;
+        let block = &leaves[first..(first + size).min(sums.len())];
+        let own = merkle::depth(block.len() as u32) as usize;
+        let proof = tree.block_proof(first, own).unwrap();
+        let verify = |first: usize, leaves: &[Node], proof: &[Node]| {
+            merkle::verify_block(&root, n, first as u32, leaves.to_vec(), proof)
+        };
+        prop_assert_eq!(verify(first, block, &proof), Ok(()));
+        for (i, leaf) in block.iter().enumerate() {
+            prop_assert!(merkle::verify(&root, n, (first + i) as u32, leaf, &tree.proof(first + i).unwrap()).is_ok());
+        }
+        // Another place, another leaf, another amount, another order, fewer or more siblings.
+        prop_assert!(verify(first + 1, block, &proof).is_err());
+        prop_assert!(first == 0 || verify(0, block, &proof).is_err());
+        let mut told = block.to_vec();
+        told[at.index(block.len())].sum += more;
+        prop_assert!(verify(first, &told, &proof).is_err());
+        let mut turned = block.to_vec();
+        turned.reverse();
+        prop_assert!(turned == block || verify(first, &turned, &proof).is_err());
+        let mut longer = proof.clone();
+        longer.push(merkle::PAD);
+        prop_assert!(verify(first, block, &longer).is_err());
+        prop_assert!(proof.is_empty() || verify(first, block, &proof[1..]).is_err());
+        // A part of a block is none, unless it is a block itself; no leaves are none.
+        let part = &block[..block.len().saturating_sub(cut + 1)];
+        let whole = part.len().is_power_of_two() && merkle::depth(part.len() as u32) as usize == own;
+        prop_assert!(whole || verify(first, part, &proof).is_err());
+        // Padding is no leaf.
+        let mut padded = block.to_vec();
+        padded.push(merkle::PAD);
+        prop_assert!(verify(first, &padded, &proof).is_err());
+    }
+
+    #[test]
     fn p16_vcg_is_rational_cheaper_than_gsp_and_truthful(
         mut alpha in prop::collection::vec(1u16..=10_000, 1..=4), reserve in 1u64..100_000,
         bids in prop::collection::vec((1u64..1_000_000, 5_000u16..=15_000), 1..=6), lies in prop::collection::vec(1u64..1_500_000, 6),

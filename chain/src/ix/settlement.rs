@@ -2,16 +2,24 @@
 
 use super::{ASSOCIATED_TOKEN, SYSTEM, TOKEN, build, event_authority, meta};
 use crate::ix::aic_account;
-use anchor_lang::{prelude::Pubkey, solana_program::instruction::Instruction};
+use anchor_lang::{
+    prelude::Pubkey,
+    solana_program::instruction::{AccountMeta, Instruction},
+};
 use coin::state::VaultKind;
 use market::state::{Payees, Role};
 use settlement::{
     ID, accounts, instruction,
-    instructions::{ClaimLineArgs, InitConfigArgs, OpenChannelArgs, PostBatchArgs, SettleDelegatedArgs},
+    instructions::{
+        ClaimLineArgs, ClaimLinesArgs, ClaimedLine, InitConfigArgs, OpenChannelArgs, PostBatchArgs, SettleDelegatedArgs,
+    },
     seeds,
     state::{FeeDay, GrantTerms},
 };
-use waybill_mechanism::message::{Line, NO_REFERRER};
+use waybill_mechanism::{
+    amount::pricing_epoch,
+    message::{Line, NO_REFERRER},
+};
 
 fn mint() -> Pubkey {
     coin::seeds::find_mint().0
@@ -232,9 +240,52 @@ pub fn claim_line(
     };
     let mut instruction =
         build(ID, &accounts, &instruction::ClaimLine { args: ClaimLineArgs { line: line.to_bytes(), proof } });
-    let earnings = |owner: &Pubkey| meta(seeds::find_earnings(owner, &mint()).0, false, true);
+    instruction.accounts.extend(payee_accounts(line, to));
+    instruction
+}
+
+/// Pays a block of lines of a final batch, see [`ClaimLinesArgs`]; `lines` in order, each with whom it pays. Anyone.
+pub fn claim_lines(
+    gateway: Pubkey,
+    epoch: u32,
+    shard: u16,
+    lines: &[(Line, LinePayees)],
+    proof: Vec<[u8; 40]>,
+) -> Instruction {
+    let accounts = accounts::ClaimLines {
+        config: config(),
+        batch: seeds::find_batch(&gateway, epoch, shard).0,
+        event_authority: event_authority(&ID),
+        program: ID,
+    };
+    let told = |(line, _): &(Line, LinePayees)| ClaimedLine {
+        n_receipts: line.n_receipts,
+        credits_nc: line.credits_nc,
+        referrer: (line.referrer != NO_REFERRER).then(|| Pubkey::new_from_array(line.referrer)),
+    };
+    let args = ClaimLinesArgs {
+        first: lines.first().map_or(0, |(line, _)| line.index),
+        first_receipt: lines.first().map_or(0, |(line, _)| line.first_receipt),
+        lines: lines.iter().map(told).collect(),
+        proof,
+    };
+    let mut instruction = build(ID, &accounts, &instruction::ClaimLines { args });
     let rest = &mut instruction.accounts;
-    rest.push(earnings(&to.payees.vendor));
+    for (line, _) in lines {
+        let snapshot = market::seeds::find_snapshot(&line.container, line.stage, pricing_epoch(epoch)).0;
+        rest.push(meta(snapshot, false, false));
+        rest.push(meta(market::seeds::find_node(&Pubkey::new_from_array(line.worker)).0, false, false));
+    }
+    for (line, to) in lines {
+        rest.extend(payee_accounts(line, to));
+    }
+    instruction
+}
+
+/// The accounts that a claim credits, in the program's order.
+fn payee_accounts(line: &Line, to: &LinePayees) -> Vec<AccountMeta> {
+    let earnings = |owner: &Pubkey| meta(seeds::find_earnings(owner, &mint()).0, false, true);
+    let mut rest = vec![earnings(&to.payees.vendor)];
     if to.payees.oem != Pubkey::default() {
         rest.push(earnings(&to.payees.oem));
     }
@@ -247,7 +298,13 @@ pub fn claim_line(
             rest.push(earnings(&referrer));
         }
     }
-    instruction
+    rest
+}
+
+/// Frees the rent of a day's fees. Anyone, 90 days after its end.
+pub fn close_fee_day(day: u32, rent_payer: Pubkey) -> Instruction {
+    let accounts = accounts::CloseFeeDay { fee_day: seeds::find_fee_day(day).0, rent_payer };
+    build(ID, &accounts, &instruction::CloseFeeDay {})
 }
 
 /// Divides a batch's fee, burns and sends on what is left. Anyone. `now` picks the day's account.

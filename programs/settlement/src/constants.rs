@@ -48,6 +48,12 @@ pub const MAX_BOUNTY_BPS: u16 = 1_000;
 /// Seconds in the day that numbers a `FeeDay`.
 pub const DAY_S: u64 = 86_400;
 
+/// Most lines that one `claim_lines` pays: they fit the program's heap.
+pub const MAX_CLAIMED_LINES: usize = 16;
+
+/// How long after its end the fees of a day are kept for the coin, which releases by them, in days.
+pub const FEE_DAY_KEEP_DAYS: u32 = 90;
+
 /// Seconds after which a gateway has to know a grant that a consumer changed.
 pub const GRANT_NOTICE_S: i64 = 600;
 

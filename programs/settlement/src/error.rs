@@ -266,6 +266,9 @@ pub enum SettleError {
     /// 6117
     #[msg("withdrawals were paused for 72 hours already; they can be paused again 30 days after that")]
     PauseSpent,
+    /// 6128
+    #[msg("the fees of a day are kept for 90 days after its end; try again then")]
+    FeeDayKept = 128,
 }
 
 impl From<ChannelError> for SettleError {

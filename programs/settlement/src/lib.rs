@@ -218,6 +218,16 @@ pub mod waybill_settlement {
         crank::claim_line::handler(ctx, args)
     }
 
+    /// Pays a block of lines of one batch to their payees. Anyone.
+    pub fn claim_lines<'info>(ctx: Context<'info, ClaimLines<'info>>, args: ClaimLinesArgs) -> Result<()> {
+        crank::claim_lines::handler(ctx, args)
+    }
+
+    /// Frees the rent of a day's fees that nobody needs any more. Anyone.
+    pub fn close_fee_day(ctx: Context<CloseFeeDay>) -> Result<()> {
+        crank::close_fee_day::handler(ctx)
+    }
+
     /// Shares what claims credited to a royalty table among the vendors of its lineage. Anyone.
     pub fn share_royalties<'info>(ctx: Context<'info, ShareRoyalties<'info>>) -> Result<()> {
         crank::share_royalties::handler(ctx)

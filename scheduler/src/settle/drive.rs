@@ -1,6 +1,6 @@
 //! Moves a stored batch one step towards its end, by what the chain says of it.
 
-use super::{SettleError, Settler, now_ms};
+use super::{SettleError, Settler, now_ms, together::Due};
 use anchor_lang::{AccountDeserialize, prelude::Pubkey};
 use settlement::state::{Batch as ChainBatch, BatchState, Earnings, GatewayVault};
 use std::collections::BTreeSet;
@@ -19,6 +19,9 @@ use waybill_store::{Batch, BatchStatus, OutboxStatus, StoredLine};
 const PASS: u32 = 32;
 /// Lines of a batch that one look requests at most.
 const LINES_A_LOOK: usize = 64;
+/// Lines that are claimed as one block where none of them is claimed yet: with a worker and an operator each they fit
+/// one transaction.
+pub const BLOCK: usize = 8;
 
 /// What a channel owes the gateway.
 struct Owed {
@@ -27,9 +30,18 @@ struct Owed {
     settled_nc: u64,
 }
 
+/// Batches of one look that can share transactions.
+#[derive(Default)]
+struct Waiting {
+    finish: Vec<Due>,
+    sweep: Vec<Due>,
+}
+
 /// A step towards the end of a posted batch.
 enum Step {
     Finalize,
+    /// Neighbours that are a block of the tree, from this index on.
+    Block(u32, Vec<ProvenLine>),
     /// Index and line.
     Claim(u32, ProvenLine),
     Sweep,
@@ -40,15 +52,26 @@ impl Step {
     fn name(&self) -> String {
         match self {
             Self::Finalize => "finalize".to_owned(),
+            Self::Block(first, lines) => format!("claim/{first}x{}", lines.len()),
             Self::Claim(index, _) => format!("claim/{index}"),
             Self::Sweep => "sweep".to_owned(),
         }
     }
 
-    fn alone(&self, batch: &Batch) -> Intent {
+    /// How many lines it claims.
+    fn claims(&self) -> usize {
+        match self {
+            Self::Block(_, lines) => lines.len(),
+            Self::Claim(..) => 1,
+            Self::Finalize | Self::Sweep => 0,
+        }
+    }
+
+    fn intent(&self, batch: &Batch) -> Intent {
         let (epoch, shard) = (batch.id.epoch, batch.id.shard);
         match self {
             Self::Finalize => Intent::FinalizeBatch { epoch, shard },
+            Self::Block(_, lines) => Intent::ClaimLines { epoch, shard, lines: lines.clone() },
             Self::Claim(_, ProvenLine { line, proof }) => {
                 Intent::ClaimLine { epoch, shard, line: line.clone(), proof: proof.clone() }
             }
@@ -56,34 +79,30 @@ impl Step {
         }
     }
 
-    fn together(batch: &Batch, steps: &[Self]) -> Intent {
-        let lines = steps.iter().filter_map(|step| match step {
-            Self::Claim(_, line) => Some(line.clone()),
-            Self::Finalize | Self::Sweep => None,
-        });
-        Intent::BatchSteps {
-            epoch: batch.id.epoch,
-            shard: batch.id.shard,
-            finalize: steps.iter().any(|step| matches!(step, Self::Finalize)),
-            lines: lines.collect(),
-            sweep: steps.iter().any(|step| matches!(step, Self::Sweep)),
+    /// What to try when it does not pass: a block line by line.
+    fn pieces(self) -> Vec<Self> {
+        match self {
+            Self::Block(first, lines) => (first..).zip(lines).map(|(index, line)| Self::Claim(index, line)).collect(),
+            other => vec![other],
         }
     }
 }
 
 impl Settler {
     pub(super) async fn drive_batches(&self, view: &View) -> Result<(), SettleError> {
+        let mut waiting = Waiting::default();
         for status in [BatchStatus::Claimed, BatchStatus::Final, BatchStatus::Posted, BatchStatus::Built] {
             for batch in self.store.batches(status, PASS).await? {
                 if batch.id.gateway == self.config.gateway {
-                    self.drive(&batch, view).await?;
+                    self.drive(&batch, view, &mut waiting).await?;
                 }
             }
         }
-        Ok(())
+        self.sweep_due(waiting.sweep, view).await?;
+        self.finish_due(waiting.finish, view).await
     }
 
-    async fn drive(&self, batch: &Batch, view: &View) -> Result<(), SettleError> {
+    async fn drive(&self, batch: &Batch, view: &View, waiting: &mut Waiting) -> Result<(), SettleError> {
         let on_chain = self.batch_account(batch).await?;
         let reached = match (&on_chain, batch.status) {
             (None, BatchStatus::Built) => {
@@ -104,7 +123,7 @@ impl Settler {
                 let drawn = view.settle.audit.draws == 0 || account.seed_slot > 0;
                 let cases = account.open_audits > 0 || account.open_disputes > 0;
                 if view.now_ms() / 1_000 >= open_until && drawn && !cases {
-                    self.finish(batch, data, true, view).await?;
+                    waiting.finish.push(Due { batch: batch.clone(), account: data.clone(), since: open_until });
                 }
                 return Ok(());
             }
@@ -115,19 +134,14 @@ impl Settler {
                 }
                 BatchStatus::Claimed
             }
-            (Some((_, account)), BatchStatus::Claimed) if account.state == BatchState::Final => {
+            (Some((data, account)), BatchStatus::Claimed) if account.state == BatchState::Final => {
                 let shared = self.share_royalties(batch, view).await?;
                 if !shared || !self.claim_bounties(batch, account, view).await? {
                     return Ok(());
                 }
                 if self.ensure_earnings(&[Pubkey::new_from_array(batch.id.gateway.0)], view).await? {
-                    self.request(
-                        batch,
-                        view,
-                        "sweep",
-                        Intent::SweepBatch { epoch: batch.id.epoch, shard: batch.id.shard },
-                    )
-                    .await?;
+                    let since = account.final_at;
+                    waiting.sweep.push(Due { batch: batch.clone(), account: data.clone(), since });
                 }
                 return Ok(());
             }
@@ -208,7 +222,13 @@ impl Settler {
 
     /// Requests what is left of a batch, as many steps per transaction as fit: its end of challenge where that is due,
     /// every unclaimed line, the sweep. True when all lines are claimed.
-    async fn finish(&self, batch: &Batch, account: &[u8], finalize: bool, view: &View) -> Result<bool, SettleError> {
+    pub(super) async fn finish(
+        &self,
+        batch: &Batch,
+        account: &[u8],
+        finalize: bool,
+        view: &View,
+    ) -> Result<bool, SettleError> {
         let lines = self.store.batch_lines(batch.id).await?;
         let mut open = Vec::new();
         for stored in &lines {
@@ -233,12 +253,24 @@ impl Settler {
         }
         // The rest follows when these are claimed.
         let complete = open.len() <= LINES_A_LOOK;
-        for stored in open.into_iter().take(LINES_A_LOOK) {
-            if let Some(line) = self.proven(stored, &tree, view).await? {
-                steps.push(Step::Claim(stored.index, line));
+        open.truncate(LINES_A_LOOK);
+        for block in lines.chunks(BLOCK) {
+            let wanted: Vec<&StoredLine> =
+                block.iter().filter(|line| open.iter().any(|open| open.index == line.index)).collect();
+            let mut proven = Vec::with_capacity(wanted.len());
+            for stored in &wanted {
+                if let Some(line) = self.proven(stored, &tree, view).await? {
+                    proven.push((stored.index, line));
+                }
+            }
+            match block {
+                [first, _, ..] if proven.len() == block.len() => {
+                    steps.push(Step::Block(first.index, proven.into_iter().map(|(_, line)| line).collect()));
+                }
+                _ => steps.extend(proven.into_iter().map(|(index, line)| Step::Claim(index, line))),
             }
         }
-        let claims = steps.iter().filter(|step| matches!(step, Step::Claim(..))).count();
+        let claims: usize = steps.iter().map(Step::claims).sum();
         let all_open = lines.iter().filter(|line| line.claimed_ms.is_none()).count();
         if claims >= all_open && self.ensure_earnings(&[Pubkey::new_from_array(batch.id.gateway.0)], view).await? {
             steps.push(Step::Sweep);
@@ -252,44 +284,61 @@ impl Settler {
     async fn request_steps(
         &self,
         batch: &Batch,
-        steps: Vec<Step>,
+        mut steps: Vec<Step>,
         complete: bool,
         view: &View,
     ) -> Result<(), SettleError> {
         let gateway = Pubkey::new_from_array(self.config.gateway.0);
         let mut instructions = Vec::with_capacity(steps.len());
         for step in &steps {
-            instructions.extend(step.alone(batch).instructions(self.chain(), &gateway).await?);
+            instructions.extend(step.intent(batch).instructions(self.chain(), &gateway).await?);
         }
         let mut packed = packing::pack(&gateway, &instructions)?;
         if !complete && packed.len() > 1 {
             packed.pop();
         }
         for range in packed {
-            let Some(steps) = steps.get(range) else { continue };
-            let names: Vec<String> = steps.iter().map(Step::name).collect();
+            let group: Vec<Step> = steps.drain(..range.len()).collect();
+            let names: Vec<String> = group.iter().map(Step::name).collect();
             let key = format!("{}/{}", batch.id, names.join("+"));
-            let intent = if let [step] = steps { step.alone(batch) } else { Step::together(batch, steps) };
+            let mut intents: Vec<Intent> = group.iter().map(|step| step.intent(batch)).collect();
+            let intent = match intents.as_slice() {
+                [_] => intents.remove(0),
+                _ => Intent::Together { steps: intents },
+            };
             let status = self.outbox.request(&key, &intent, now_ms(view)).await?;
-            if status == OutboxStatus::Failed && steps.len() > 1 {
-                // One step stops the others: each on its own, so that the rest passes. Nothing passes before the batch is
-                // final, and the sweep comes when all lines are claimed.
-                let finalize = steps.iter().any(|step| matches!(step, Step::Finalize));
-                let passes = |step: &&Step| match step {
-                    Step::Finalize => true,
-                    Step::Claim(..) => !finalize,
-                    Step::Sweep => false,
-                };
-                for step in steps.iter().filter(passes) {
-                    self.request(batch, view, &step.name(), step.alone(batch)).await?;
-                }
+            if status == OutboxStatus::Failed {
+                self.request_pieces(batch, group, view).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// One step stops the others: each on its own, so that the rest passes. Nothing passes before the batch is final, and
+    /// the sweep comes when all lines are claimed.
+    async fn request_pieces(&self, batch: &Batch, group: Vec<Step>, view: &View) -> Result<(), SettleError> {
+        let finalize = group.iter().any(|step| matches!(step, Step::Finalize));
+        let pieces = group.into_iter().flat_map(Step::pieces);
+        for step in pieces {
+            let passes = match step {
+                Step::Finalize => true,
+                Step::Block(..) | Step::Claim(..) => !finalize,
+                Step::Sweep => false,
+            };
+            if passes {
+                self.request(batch, view, &step.name(), step.intent(batch)).await?;
             }
         }
         Ok(())
     }
 
     /// A line with its proof; `None` while one of its payees has no earnings account yet.
-    async fn proven(&self, stored: &StoredLine, tree: &Tree, view: &View) -> Result<Option<ProvenLine>, SettleError> {
+    pub(super) async fn proven(
+        &self,
+        stored: &StoredLine,
+        tree: &Tree,
+        view: &View,
+    ) -> Result<Option<ProvenLine>, SettleError> {
         let line = Line::from_bytes(&stored.line).map_err(|e| ChainError::Build(e.to_string()))?;
         let to = line_payees(self.chain(), &line).await?;
         let mut owners = vec![to.payees.vendor, to.provider, to.payees.weaver];

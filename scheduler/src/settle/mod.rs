@@ -12,9 +12,12 @@ mod disputes;
 mod drive;
 mod promo;
 mod royalties;
+mod together;
 mod vaults;
 
 pub use build::{BuildError, build_batches};
+pub use drive::BLOCK;
+pub use together::{FINISHED, SWEPT};
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::sync::Mutex;

@@ -3,6 +3,7 @@
 
 mod accounts;
 mod audits;
+mod blocks;
 mod bounties;
 mod campaigns;
 mod claims;

@@ -40,6 +40,16 @@ pub struct Node {
     pub _reserved: [u8; 56],
 }
 
+coin::view! {
+    /// Whose worker a [`Node`] is.
+    Operator of Node {
+        /// See [`Node::operator`].
+        operator: Pubkey = 11,
+        /// See [`Node::worker`].
+        worker: Pubkey = 43,
+    }
+}
+
 impl Node {
     /// The layout this code writes.
     pub const VERSION: u8 = 1;
@@ -95,5 +105,34 @@ impl Node {
             MarketError::Invariant
         );
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_view_is_the_accounts() {
+        let key = |byte: u8| Pubkey::new_from_array([byte; 32]);
+        let node = Node {
+            version: Node::VERSION,
+            bump: 1,
+            revoked: true,
+            operator: key(2),
+            worker: key(3),
+            region: [4; REGION_LEN],
+            class: 5,
+            det_class: 6,
+            expires: 7,
+            seq: 8,
+            rent_payer: key(9),
+            revoked_at: 10,
+            _reserved: [0; 56],
+        };
+        let mut bytes = Vec::new();
+        node.try_serialize(&mut bytes).unwrap();
+        let view = Operator::try_deserialize(&mut bytes.as_slice()).unwrap();
+        assert_eq!(view, Operator { operator: node.operator, worker: node.worker });
     }
 }

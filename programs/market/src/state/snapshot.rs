@@ -48,6 +48,22 @@ pub struct SplitSnapshot {
     pub _reserved: [u8; 63],
 }
 
+coin::view! {
+    /// What a claim reads of a [`SplitSnapshot`].
+    Shares of SplitSnapshot {
+        /// See [`SplitSnapshot::stage`].
+        stage: u8 = 10,
+        /// See [`SplitSnapshot::pricing_epoch`].
+        pricing_epoch: u32 = 11,
+        /// See [`SplitSnapshot::container`].
+        container: [u8; 32] = 15,
+        /// See [`SplitSnapshot::bps`].
+        bps: [u16; 6] = 95,
+        /// See [`SplitSnapshot::payees`].
+        payees: Payees = 107,
+    }
+}
+
 impl SplitSnapshot {
     /// The layout this code writes.
     pub const VERSION: u8 = 1;
@@ -63,5 +79,35 @@ impl SplitSnapshot {
             MarketError::Invariant
         );
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_view_is_the_accounts() {
+        let key = |byte: u8| Pubkey::new_from_array([byte; 32]);
+        let snapshot = SplitSnapshot {
+            version: SplitSnapshot::VERSION,
+            bump: 1,
+            stage: 2,
+            pricing_epoch: 3,
+            container: [4; 32],
+            artifact: [5; 32],
+            price_nc: 6,
+            base_nc: 7,
+            bps: [8, 9, 10, 11, 12, 13],
+            payees: Payees { vendor: key(14), oem: key(15), weaver: key(16) },
+            rent_payer: key(17),
+            derived: true,
+            _reserved: [0; 63],
+        };
+        let mut bytes = Vec::new();
+        snapshot.try_serialize(&mut bytes).unwrap();
+        let SplitSnapshot { stage, pricing_epoch, container, bps, payees, .. } = snapshot;
+        let view = Shares::try_deserialize(&mut bytes.as_slice()).unwrap();
+        assert_eq!(view, Shares { stage, pricing_epoch, container, bps, payees });
     }
 }

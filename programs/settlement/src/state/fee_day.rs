@@ -2,7 +2,11 @@
 
 use anchor_lang::prelude::*;
 
-use crate::{constants::DAY_S, error::SettleError, state::FeeParts};
+use crate::{
+    constants::{DAY_S, FEE_DAY_KEEP_DAYS},
+    error::SettleError,
+    state::FeeParts,
+};
 
 /// `["feeday", day]`
 #[account]
@@ -27,6 +31,13 @@ impl FeeDay {
         // Unsigned: SBF has no signed division.
         let day = u64::try_from(now).ok().and_then(|now| u32::try_from(now / DAY_S).ok());
         day.ok_or_else(|| SettleError::Overflow.into())
+    }
+
+    /// Refuses a day that is not over for as long as it is kept.
+    pub fn require_spent(&self, now: i64) -> Result<()> {
+        let kept = self.day.checked_add(FEE_DAY_KEEP_DAYS).ok_or(SettleError::Overflow)?;
+        require!(Self::day_of(now)? > kept, SettleError::FeeDayKept);
+        Ok(())
     }
 
     /// Adds one swept batch.

@@ -3,7 +3,7 @@
 
 use anchor_lang::prelude::*;
 use coin::authority::pause;
-use market::state::{Node, Party, Role, SplitSnapshot};
+use market::state::{Operator, Role, Shares, Standing};
 use waybill_mechanism::{
     amount::pricing_epoch,
     batch::claim_amount,
@@ -16,7 +16,7 @@ use crate::{
     error::SettleError,
     events::LineClaimed,
     report::report,
-    state::{Batch, BatchState, Earnings, SettleConfig},
+    state::{Batch, BatchState, Earnings, SettleTerms},
 };
 
 /// Positions in a split.
@@ -41,11 +41,11 @@ pub struct ClaimLineArgs {
 #[event_cpi]
 #[derive(Accounts)]
 pub struct ClaimLine<'info> {
-    pub config: Box<Account<'info, SettleConfig>>,
+    pub config: Account<'info, SettleTerms>,
     #[account(mut, dup)]
     pub batch: Box<Account<'info, Batch>>,
-    pub snapshot: Box<Account<'info, SplitSnapshot>>,
-    pub node: Box<Account<'info, Node>>,
+    pub snapshot: Box<Account<'info, Shares>>,
+    pub node: Box<Account<'info, Operator>>,
 }
 
 impl ClaimLine<'_> {
@@ -80,66 +80,85 @@ pub(crate) fn handler<'info>(ctx: Context<'info, ClaimLine<'info>>, args: ClaimL
     let accounts = &mut *ctx.accounts;
     accounts.validate(&line)?;
     prove_line(&accounts.batch, &args.line, &line, &args.proof)?;
-    Batch::mark_claimed(&mut accounts.batch.to_account_info().try_borrow_mut_data()?, line.index)?;
-
-    // Rounds down; what all lines together leave is the batch's remainder.
-    let aic = claim_amount(accounts.batch.sum_nc, accounts.batch.aic, line.credits_nc).map_err(SettleError::from)?;
-    // Each share rounds down and the provider takes the rest.
-    let parts = split_amount(aic, &accounts.snapshot.bps);
-    let whole = parts.iter().try_fold(0u64, |sum, part| sum.checked_add(*part));
-    require!(whole == Some(aic), SettleError::InvariantBroken);
-
-    let payees = accounts.snapshot.payees;
-    let mut payout = Payout { rest: ctx.remaining_accounts, mint: accounts.batch.mint };
-    payout.credit(&payees.vendor, parts[VENDOR])?;
-    if payees.oem == Pubkey::default() {
-        require!(parts[OEM] == 0, SettleError::SnapshotMismatch);
-    } else {
-        payout.credit(&payees.oem, parts[OEM])?;
-    }
-    payout.credit(&accounts.node.operator, parts[PROVIDER])?;
-    payout.credit(&payees.weaver, parts[WEAVER])?;
-    let referrer = Pubkey::new_from_array(line.referrer);
-    let referred = line.referrer != NO_REFERRER && payout.is_active_curator(&referrer)?;
-    if referred {
-        payout.credit(&referrer, parts[CURATOR])?;
-    }
-    require!(payout.rest.is_empty(), SettleError::PayeeMismatch);
-
-    let burn_aic = if referred { 0 } else { parts[CURATOR] };
-    let batch = &mut accounts.batch;
-    batch.record_claim(line.credits_nc, aic, parts[FEE], burn_aic)?;
-    let seq = batch.next_seq()?;
-    batch.invariant()?;
-    let event = LineClaimed {
-        batch: batch.key(),
-        index: line.index,
-        container: line.container,
-        stage: line.stage,
-        worker: accounts.node.worker,
-        referrer,
-        credits_nc: line.credits_nc,
-        parts_aic: parts,
-        burned: !referred,
-        claimed_lines: batch.claimed_lines,
-        claimed_aic: batch.claimed_aic,
-        seq,
-    };
+    let mut payout = Payout::new(ctx.remaining_accounts, &accounts.batch);
+    let event = payout.pay(&mut accounts.batch, &accounts.snapshot, &accounts.node, &line)?;
+    payout.require_empty()?;
     report(&ctx.accounts.event_authority, &event)
 }
 
 /// Walks the remaining accounts. Each credit is written before the next is read, so that an account which appears twice
 /// is credited twice.
-struct Payout<'info> {
+pub(crate) struct Payout<'info> {
     rest: &'info [AccountInfo<'info>],
     mint: Pubkey,
 }
 
 impl<'info> Payout<'info> {
-    fn next(&mut self) -> Result<&'info AccountInfo<'info>> {
+    pub(crate) fn new(rest: &'info [AccountInfo<'info>], batch: &Batch) -> Self {
+        Self { rest, mint: batch.mint }
+    }
+
+    pub(crate) fn next(&mut self) -> Result<&'info AccountInfo<'info>> {
         let (first, rest) = self.rest.split_first().ok_or(SettleError::PayeeMismatch)?;
         self.rest = rest;
         Ok(first)
+    }
+
+    pub(crate) fn require_empty(&self) -> Result<()> {
+        require!(self.rest.is_empty(), SettleError::PayeeMismatch);
+        Ok(())
+    }
+
+    /// Pays a proven line, whose payees come next, and records it. Returns the event to report.
+    pub(crate) fn pay(
+        &mut self,
+        batch: &mut Account<'info, Batch>,
+        snapshot: &Shares,
+        node: &Operator,
+        line: &Line,
+    ) -> Result<LineClaimed> {
+        Batch::mark_claimed(&mut batch.to_account_info().try_borrow_mut_data()?, line.index)?;
+
+        // Rounds down; what all lines together leave is the batch's remainder.
+        let aic = claim_amount(batch.sum_nc, batch.aic, line.credits_nc).map_err(SettleError::from)?;
+        // Each share rounds down and the provider takes the rest.
+        let parts = split_amount(aic, &snapshot.bps);
+        let whole = parts.iter().try_fold(0u64, |sum, part| sum.checked_add(*part));
+        require!(whole == Some(aic), SettleError::InvariantBroken);
+
+        let payees = snapshot.payees;
+        self.credit(&payees.vendor, parts[VENDOR])?;
+        if payees.oem == Pubkey::default() {
+            require!(parts[OEM] == 0, SettleError::SnapshotMismatch);
+        } else {
+            self.credit(&payees.oem, parts[OEM])?;
+        }
+        self.credit(&node.operator, parts[PROVIDER])?;
+        self.credit(&payees.weaver, parts[WEAVER])?;
+        let referrer = Pubkey::new_from_array(line.referrer);
+        let referred = line.referrer != NO_REFERRER && self.is_active_curator(&referrer)?;
+        if referred {
+            self.credit(&referrer, parts[CURATOR])?;
+        }
+
+        let burn_aic = if referred { 0 } else { parts[CURATOR] };
+        batch.record_claim(line.credits_nc, aic, parts[FEE], burn_aic)?;
+        let seq = batch.next_seq()?;
+        batch.invariant()?;
+        Ok(LineClaimed {
+            batch: batch.key(),
+            index: line.index,
+            container: line.container,
+            stage: line.stage,
+            worker: node.worker,
+            referrer,
+            credits_nc: line.credits_nc,
+            parts_aic: parts,
+            burned: !referred,
+            claimed_lines: batch.claimed_lines,
+            claimed_aic: batch.claimed_aic,
+            seq,
+        })
     }
 
     /// Credits the next account, which must be the earnings of `owner`.
@@ -156,7 +175,7 @@ impl<'info> Payout<'info> {
             require_keys_eq!(*info.key, address, SettleError::PayeeMismatch);
             return Ok(false);
         }
-        let party = Account::<Party>::try_from(info)?;
+        let party = Account::<Standing>::try_from(info)?;
         require!(party.owner == *referrer && party.role == Role::Curator, SettleError::PayeeMismatch);
         Ok(!party.banned && party.stake > 0)
     }
