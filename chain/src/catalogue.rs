@@ -6,7 +6,8 @@ use anchor_lang::prelude::Pubkey;
 use arc_swap::ArcSwapOption;
 use coin::state::Rate;
 use market::state::{
-    Artifact, Container, ContainerState, MarketConfig, MarketParams, Node, Party, Role, SplitSnapshot, StageKind,
+    Artifact, Container, ContainerState, DetClass, DetRule, MarketConfig, MarketParams, Node, Party, Role,
+    SplitSnapshot, StageKind,
 };
 use settlement::state::{Channel, SettleConfig};
 use std::{
@@ -35,6 +36,8 @@ pub struct View {
     pub models: HashMap<String, Arc<Model>>,
     /// By worker key.
     pub nodes: HashMap<Pubkey, NodeEntry>,
+    /// How outputs of a determinism class are compared, by its number.
+    pub classes: HashMap<u16, DetRule>,
     /// Channels of the watched gateway, by address.
     pub channels: HashMap<Pubkey, Channel>,
     /// Slot auctions and the campaigns in them.
@@ -179,6 +182,7 @@ impl Catalogue {
             clock_skew_s: chain_time - machine_time,
             nodes: self.read_nodes(&market.params, chain_time).await?,
             models: self.read_models(now_pricing).await?,
+            classes: self.read_classes().await?,
             market: market.params,
             settle,
             rate: rate.rate,
@@ -197,6 +201,11 @@ impl Catalogue {
             (node.worker, NodeEntry { node, staked })
         });
         Ok(entries.collect())
+    }
+
+    async fn read_classes(&self) -> Result<HashMap<u16, DetRule>, ChainError> {
+        let classes: Vec<(Pubkey, DetClass)> = self.chain.all(&market::ID).await?;
+        Ok(classes.into_iter().map(|(_, class)| (class.id, class.rule())).collect())
     }
 
     async fn read_models(&self, now_pricing: u32) -> Result<HashMap<String, Arc<Model>>, ChainError> {

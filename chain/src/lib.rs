@@ -2,6 +2,7 @@
 //! outbox that records a transaction before it is sent, and the indexer that follows the programs' events.
 
 pub mod audit_intent;
+pub mod audit_rule;
 pub mod catalogue;
 pub mod client;
 pub mod closing;

@@ -350,7 +350,8 @@ impl Running {
             });
         }
         let funding = Arc::new(waybill_worker::onchain::ChainFunding::new(catalogue.clone()));
-        let deps = WorkerDeps { engines, funding, gate };
+        let rules: Arc<dyn waybill_worker::Rules> = Arc::new(waybill_worker::onchain::ChainRules(catalogue.clone()));
+        let deps = WorkerDeps { engines, funding, gate, rules: Some(rules) };
         let stop = CancellationToken::new();
         let told = stop.clone();
         self.spawn("worker", stop, async move { Ok(waybill_worker::run(config, deps, told).await?) });

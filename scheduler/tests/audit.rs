@@ -114,6 +114,7 @@ impl World {
             engines: self.engines.clone(),
             funding: Arc::new(Funds(self.gateway())),
             gate: Arc::default(),
+            rules: None,
         };
         let profile = Profile { region: "eu-west".into(), class: 2, det_class: 1, slots: 2, allowed_gateways: None };
         let config = WorkerConfig {

@@ -18,6 +18,28 @@ use crate::{
     slot::Slot,
 };
 
+/// How the chain has re-executions compared. A verifier answers for its verdict with its stake, so it takes nobody's word for
+/// the rule.
+pub trait Rules: Send + Sync {
+    /// The rule of a determinism class for a kind of input; `None` while the chain was not read.
+    fn rule(&self, det_class: u16, kind: &InputKind) -> Option<Rule>;
+}
+
+/// Refuses a job whose rule is not that of its receipt's class on chain.
+pub fn require_rule(rules: &dyn Rules, job: &AuditJob) -> Result<(), Fault> {
+    let bad = |what: String| Fault::new(FaultCode::BadInput, what);
+    let receipt = Receipt::from_bytes(&job.receipt).map_err(|e| bad(e.to_string()))?;
+    let kind = job.material.as_ref().and_then(|material| material.job.as_ref()?.input.as_ref()?.kind.as_ref());
+    let kind = kind.ok_or_else(|| bad("no input".into()))?;
+    let rule = rules.rule(receipt.det_class, kind);
+    let rule =
+        rule.ok_or_else(|| internal(format!("class {} is not on chain, as this worker read it", receipt.det_class)))?;
+    match &job.rule {
+        Some(asked) if *asked == rule => Ok(()),
+        _ => Err(bad(format!("the rule is not that of class {} on chain", receipt.det_class))),
+    }
+}
+
 /// What a re-execution found, before the verifier signs it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Finding {

@@ -22,6 +22,7 @@ mod slot;
 mod speed;
 
 pub use archive::{Archive, ArchiveConfig};
+pub use audit::Rules;
 pub use engines::{EngineConfig, Engines};
 pub use funding::{ChannelFunds, Funding, FundingError};
 pub use link::{LinkError, PROTOCOL, SESSION_PATH, UrlError};
@@ -62,6 +63,8 @@ pub struct WorkerDeps {
     pub funding: Arc<dyn Funding>,
     /// Shut while the market pays less than the worker wants.
     pub gate: Arc<Gate>,
+    /// How the chain compares re-executions; absent, the worker signs for no chair on chain.
+    pub rules: Option<Arc<dyn Rules>>,
 }
 
 /// Why a worker does not start. Once it runs, it ends only on shutdown.

@@ -1,6 +1,10 @@
-//! Who pays, read from the chain: channel accounts, kept for a few seconds.
+//! What a worker reads from the chain: who pays (channel accounts, kept for a few seconds), and how re-executions are
+//! compared.
 
-use crate::funding::{ChannelFunds, Funding, FundingError};
+use crate::{
+    audit::Rules,
+    funding::{ChannelFunds, Funding, FundingError},
+};
 use anchor_lang::prelude::Pubkey;
 use async_trait::async_trait;
 use settlement::state::{Channel, ChannelState};
@@ -9,14 +13,24 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
-use waybill_chain::Catalogue;
+use waybill_chain::{Catalogue, audit_rule::class_rule};
 use waybill_mechanism::{amount::affordable_nc, channel::Grant};
-use waybill_protocol::{ChannelId, WalletId};
+use waybill_protocol::{ChannelId, WalletId, audit::Rule, frame::InputKind};
 
 /// How long an account is believed.
 const KEEP: Duration = Duration::from_secs(5);
 /// Accounts kept at most; the oldest are dropped first.
 const MAX_KEPT: usize = 4_096;
+
+/// Determinism classes as the market program has them.
+pub struct ChainRules(pub Arc<Catalogue>);
+
+impl Rules for ChainRules {
+    fn rule(&self, det_class: u16, kind: &InputKind) -> Option<Rule> {
+        let view = self.0.view()?;
+        view.classes.get(&det_class).map(|class| class_rule(class, kind))
+    }
+}
 
 /// Channels as the settlement program has them.
 pub struct ChainFunding {

@@ -27,7 +27,7 @@ use waybill_protocol::{
 use crate::{
     WorkerDeps,
     archive::Archive,
-    audit,
+    audit::{self, Rules},
     chat::{ChatDone, ChatEvent, ChatRequest, Evidence, Generation, Message, Sampling, internal},
     embed::Embedded,
     engines::{Engine, Engines},
@@ -67,6 +67,7 @@ pub struct Worker {
     /// Where the evidence behind receipts is kept; without one it cannot answer an audit of its own work.
     archive: Option<Arc<Archive>>,
     gate: Arc<Gate>,
+    rules: Option<Arc<dyn Rules>>,
     tabs: Tabs,
     slots: Arc<Semaphore>,
     /// Audits are unpaid by the job and slow: one at a time.
@@ -80,12 +81,12 @@ pub struct Worker {
 
 impl Worker {
     pub fn new(profile: Profile, book: ReceiptBook, engines: Arc<Engines>, funding: Arc<dyn Funding>) -> Arc<Self> {
-        Self::assemble(profile, book, WorkerDeps { engines, funding, gate: Arc::default() }, None)
+        Self::assemble(profile, book, WorkerDeps { engines, funding, gate: Arc::default(), rules: None }, None)
     }
 
     /// A worker with all its parts; `archive` keeps the evidence behind its receipts.
     pub fn assemble(profile: Profile, book: ReceiptBook, deps: WorkerDeps, archive: Option<Arc<Archive>>) -> Arc<Self> {
-        let WorkerDeps { engines, funding, gate } = deps;
+        let WorkerDeps { engines, funding, gate, rules } = deps;
         // The scheduler fills the offered slots; as many again are taken in here, because it learns of a job's end
         // before the slot is free.
         let slots = Arc::new(Semaphore::new(2 * profile.slots));
@@ -96,6 +97,7 @@ impl Worker {
             funding,
             archive,
             gate,
+            rules,
             tabs: Tabs::default(),
             slots,
             audits: Semaphore::new(1),
@@ -189,6 +191,10 @@ impl Worker {
     pub async fn audit(&self, job: &AuditJob) -> Result<Verdict, Fault> {
         if self.draining.load(Relaxed) {
             return Err(busy("the worker is leaving"));
+        }
+        if job.chair.is_some() {
+            let no_chain = || Fault::new(FaultCode::BadInput, "this worker reads no chain and signs for no chair");
+            audit::require_rule(self.rules.as_deref().ok_or_else(no_chain)?, job)?;
         }
         let _only = self.audits.try_acquire().map_err(|_| busy("another audit is under way"))?;
         let slot = self.slots.clone().try_acquire_owned().map_err(|_| busy("every slot is taken"))?;

@@ -17,13 +17,12 @@ use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 use std::{fmt, path::PathBuf};
-use waybill_chain::settlement;
+use waybill_chain::{audit_rule::default_rule, settlement};
 use waybill_mechanism::message::Receipt;
 use waybill_protocol::{
     audit::{AuditJob, Comparison, Material, Mismatch, Rule, Verdict},
     frame::InputKind,
 };
-use waybill_scheduler::audit::default_rule;
 use waybill_store::{Audit, AuditState, BatchId, Charge, Store, StoredVerdict};
 use waybill_worker::{Archive, ArchiveConfig, EngineConfig, Engines, ModelSpec, audit as execution};
 

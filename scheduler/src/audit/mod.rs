@@ -11,7 +11,7 @@ pub use verifiers::{Verifier, Verifiers};
 
 use crate::{lock, settle::SettleError};
 use anchor_lang::{AccountDeserialize, prelude::Pubkey};
-use market::state::{DetClass, DetKind, DetRule};
+use market::state::DetRule;
 use prost::Message;
 use sha2::{Digest, Sha256};
 use std::{
@@ -21,7 +21,10 @@ use std::{
 };
 use tokio::time::{Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
-use waybill_chain::{Catalogue, Chain, ChainError, Intent, Outbox};
+use waybill_chain::{
+    Catalogue, ChainError, Intent, Outbox,
+    audit_rule::{class_rule, default_rule},
+};
 use waybill_mechanism::message::Receipt;
 use waybill_protocol::{
     ArtifactId, WalletId, WorkerId,
@@ -53,36 +56,13 @@ pub struct AuditConfig {
     pub interval: Duration,
 }
 
-/// The rule where the chain names none for a class: what any honest machine keeps.
-pub fn default_rule(kind: &InputKind) -> Rule {
-    match kind {
-        InputKind::Chat(_) => Rule::quantised_text(),
-        InputKind::Embed(_) => Rule::tolerance(),
-    }
-}
-
-/// The rule of a determinism class. A class for text says nothing of embeddings, which keep the default.
-pub fn class_rule(class: &DetRule, kind: &InputKind) -> Rule {
-    match (class.kind, kind) {
-        (DetKind::Exact, _) => Rule::exact(),
-        (DetKind::Tol, _) => Rule { tol_ppm: class.tol_ppm, ..Rule::tolerance() },
-        (DetKind::Text, InputKind::Chat(_)) => Rule {
-            margin_micro: class.tau_ppm,
-            mean_margin_micro: class.mu_ppm,
-            mean_tol_ppm: class.tol_ppm,
-            ..Rule::quantised_text()
-        },
-        (DetKind::Text, InputKind::Embed(_)) => Rule::tolerance(),
-    }
-}
-
 /// Audits one gateway's receipts.
 pub struct Auditor {
     config: AuditConfig,
     store: Store,
     key: MaterialKey,
     verifiers: Arc<dyn Verifiers>,
-    /// By determinism class, as last read from the chain.
+    /// By determinism class, as the catalogue last read them.
     classes: Mutex<HashMap<u16, DetRule>>,
     /// Verdicts on their way to the chain, by audit and chair.
     delivered: Mutex<HashMap<([u8; 32], u8), Intent>>,
@@ -134,18 +114,14 @@ impl Auditor {
     }
 
     async fn serve(&self, catalogue: &Catalogue, outbox: &Outbox) -> Result<(), SettleError> {
-        self.read_classes(catalogue.chain()).await?;
+        if let Some(view) = catalogue.view() {
+            lock(&self.classes).clone_from(&view.classes);
+        }
         self.draw_posted(catalogue, outbox).await
     }
 
     async fn look_at_all(&self) -> Result<(), StoreError> {
         while self.look(now_ms()).await? != Look::Idle {}
-        Ok(())
-    }
-
-    async fn read_classes(&self, chain: &Chain) -> Result<(), ChainError> {
-        let classes: Vec<(Pubkey, DetClass)> = chain.all(&market::ID).await?;
-        *lock(&self.classes) = classes.into_iter().map(|(_, class)| (class.id, class.rule())).collect();
         Ok(())
     }
 

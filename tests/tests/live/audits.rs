@@ -27,12 +27,14 @@ use waybill_chain::{
 };
 
 const AIC: u64 = 1_000_000_000;
+/// $1 at the plan's rate.
+const BOND_AIC: u64 = 20 * AIC;
 const CLASS: &str = "1";
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_secs(480);
 
-/// The quick network, with audits that count. From the posting of a batch to its verdicts the chain takes 13 s and the
+/// The quick network, with audits that count and so many draws a batch. From the posting of a batch to its verdicts the chain takes 13 s and the
 /// auditor some looks, and the machine may be busy.
-fn plan() -> String {
+fn plan(draws: u16) -> String {
     let changes = [
         ("epoch_s = 20", "epoch_s = 30"),
         ("challenge_s = 3", "challenge_s = 90"),
@@ -43,7 +45,7 @@ fn plan() -> String {
         assert!(plan.contains(old), "{old}");
         plan.replacen(old, new, 1)
     });
-    format!("{plan}\n[audit]\nenforce = true\ndraws = 4\nverdict_s = 60\nretention_s = 0\n")
+    format!("{plan}\n[audit]\nenforce = true\ndraws = {draws}\nverdict_s = 60\nretention_s = 0\n")
 }
 
 /// Asks until there is an answer.
@@ -96,7 +98,7 @@ async fn an_honest_workers_receipts_are_drawn_judged_by_others_and_paid_for() {
     }
     let _alone = ALONE.lock().await;
     let folder = tempfile::tempdir().unwrap();
-    let network = Network::up_on(folder.path(), &plan());
+    let network = Network::up_on(folder.path(), &plan(4));
     let file = |name: &str| folder.path().join(format!("data/keys/{name}.json"));
     let key = |name: &str| read_key(&file(name));
     fill_audits(&network, &key("consumer")).await;
@@ -158,13 +160,13 @@ async fn a_worker_that_serves_a_smaller_model_loses_its_line_and_its_operators_s
     }
     let _alone = ALONE.lock().await;
     let folder = tempfile::tempdir().unwrap();
-    let network = Network::up_on(folder.path(), &plan());
+    let network = Network::up_on(folder.path(), &plan(8));
     let file = |name: &str| folder.path().join(format!("data/keys/{name}.json"));
     let key = |name: &str| read_key(&file(name));
     let consumer = key("consumer");
     fill_audits(&network, &consumer).await;
-    // Two more verifiers than the network has, for a panel, and the cheater.
-    for n in ["3", "4", "5"] {
+    // Three more verifiers than the network has, for two panels, and the cheater.
+    for n in ["3", "4", "5", "6"] {
         let [operator, worker] = ["operator", "worker"].map(|name| file(&format!("{name}-{n}")));
         for file in [&operator, &worker] {
             std::fs::write(file, serde_json::to_string(&Keypair::new().to_bytes().to_vec()).unwrap()).unwrap();
@@ -174,50 +176,73 @@ async fn a_worker_that_serves_a_smaller_model_loses_its_line_and_its_operators_s
         let register = ["worker", "register", "--region", "eu-west", "--key", worker.to_str().unwrap()];
         network.waybill(&operator, &register);
     }
-    for n in ["1", "2", "3", "4"] {
-        let (operator, node) = (format!("operator-{n}"), file(&format!("worker-{n}")));
-        stake(&network, &consumer, &key(&operator), Role::Verifier, 100).await;
-        network.waybill(&file(&operator), &["audit", "verifiers", "join", CLASS, "--node", node.to_str().unwrap()]);
+    let verifiers = ["1", "2", "3", "4", "6"];
+    for n in verifiers {
+        let (owner, node) = (format!("operator-{n}"), file(&format!("worker-{n}")));
+        stake(&network, &consumer, &key(&owner), Role::Verifier, 100).await;
+        network.waybill(&file(&owner), &["audit", "verifiers", "join", CLASS, "--node", node.to_str().unwrap()]);
     }
     let (honest, pretending) = (workers::honest(), workers::pretending());
     let mut running = Vec::new();
-    for (n, engines) in [("3", honest.clone()), ("4", honest), ("5", pretending)] {
+    for (n, engines) in [("3", honest.clone()), ("4", honest.clone()), ("6", honest), ("5", pretending)] {
         let evidence = folder.path().join(format!("evidence-{n}"));
         running.push(workers::run(&network, &key(&format!("worker-{n}")), engines, &evidence).await);
     }
     let (cheater, operator) = (key("worker-5").pubkey(), key("operator-5").pubkey());
     let (worker, upright) = (key("worker-1").pubkey(), key("operator-1").pubkey());
+    let wallet = ix::aic_account(&consumer.pubkey());
+    let before_aic = network.chain.token_balance(&wallet).await.unwrap();
 
     // All of it in one epoch, so that the cheater has one line.
     next_epoch(&network).await;
-    let mut taken_nc = 0;
-    for n in 0..8 {
+    let (mut taken_nc, mut honest_nc) = (0, 0);
+    for n in 0..5 {
         taken_nc += network.chat_with(&[cheater], &format!("Name a city, number {n}.")).await.nc;
     }
-    let honest_nc = network.chat_with(&[worker], "Name a river.").await.nc;
+    for n in 0..3 {
+        honest_nc += network.chat_with(&[worker], &format!("Name a river, number {n}.")).await.nc;
+    }
 
-    let mut seen = BTreeMap::new();
+    // Somebody doubts the first pass and the first conviction, both rightly given.
+    let (mut seen, mut doubted) = (BTreeMap::new(), BTreeMap::new());
     until("the cheater is convicted and every audit is over", async || {
         let now = audits(&network).await;
+        for (address, audit) in &now {
+            if audit.judged != Outcome::Open && audit.may_be_appealed() && !doubted.contains_key(&audit.worker) {
+                let address = address.to_string();
+                let appealed = network.waybill(&file("consumer"), &["audit", "appeal", &address]);
+                assert_eq!((&appealed["audit"], &appealed["outcome"]), (&Value::from(address.clone()), &"open".into()));
+                doubted.insert(audit.worker, address.parse::<Pubkey>().unwrap());
+            }
+        }
         let is_over = now.is_empty() && seen.values().any(|audit: &Audit| audit.worker == cheater);
         seen.extend(now);
         is_over.then_some(())
     })
     .await;
-    for audit in seen.values() {
+    for (address, audit) in &seen {
         let votes = |vote| audit.votes.iter().filter(|cast| **cast == vote).count();
+        let is_doubted = doubted.values().any(|doubted| doubted == address);
         assert!(audit.settled, "{audit:?}");
         assert_eq!(votes(Vote::Absent), 0, "every verifier that was asked answered");
         if audit.worker == cheater {
-            assert_eq!(audit.n_chairs, 4);
+            assert_eq!((audit.n_chairs, audit.round), (5, if is_doubted { 3 } else { 2 }));
             assert_eq!((audit.judged, votes(Vote::Pass)), (Outcome::Failed, 0), "{:?}", audit.votes);
-            assert!(votes(Vote::Mismatch) >= 3, "the first verifier and most of three more");
+            assert!(votes(Vote::Mismatch) >= 3, "the first verifier and most of those asked later");
             assert!(audit.convicts() && audit.worker_punished && audit.line_done);
         } else {
-            assert_eq!(audit.n_chairs, 3, "nobody judges its own work");
-            assert_eq!((audit.judged, audit.votes[0]), (Outcome::Passed, Vote::Pass));
+            assert_eq!(
+                (audit.n_chairs, audit.round),
+                (4, if is_doubted { 2 } else { 1 }),
+                "nobody judges its own work"
+            );
+            assert_eq!((audit.judged, votes(Vote::Mismatch)), (Outcome::Passed, 0));
         }
     }
+    assert!(doubted.contains_key(&cheater));
+    let lost_aic = before_aic - network.chain.token_balance(&wallet).await.unwrap();
+    assert_eq!(lost_aic, doubted.len() as u64 * BOND_AIC, "whoever doubts a right decision loses the bond");
+
     let books = network.until("every batch is swept", |books| books.swept_nc() >= taken_nc + honest_nc).await;
     let forfeited_nc: u64 = books.batches.iter().map(|batch| batch.forfeited_nc).sum();
     assert_eq!(forfeited_nc, taken_nc, "the whole line of the cheater is void, and no other");
@@ -226,9 +251,9 @@ async fn a_worker_that_serves_a_smaller_model_loses_its_line_and_its_operators_s
     // A fifth of the stake for a bad output; many proofs of one bad hour are one bad hour.
     assert_eq!(party(&network, &operator, Role::Provider).await.stake, 80 * AIC);
     assert_eq!(party(&network, &upright, Role::Provider).await.stake, 100 * AIC);
-    for n in 1..5 {
-        let verifier = key(&format!("operator-{n}")).pubkey();
-        assert_eq!(party(&network, &verifier, Role::Verifier).await.stake, 100 * AIC, "nobody judged wrongly");
+    for n in verifiers {
+        let stake = party(&network, &key(&format!("operator-{n}")).pubkey(), Role::Verifier).await.stake;
+        assert_eq!(stake, 100 * AIC, "nobody judged wrongly");
     }
     let record: WorkerRecord = network.chain.account(&seeds::find_record(&cheater).0).await.unwrap().unwrap();
     assert_eq!(record.passes, 0);

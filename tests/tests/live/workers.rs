@@ -7,7 +7,8 @@ use std::{path::Path, sync::Arc, time::Duration};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use waybill_chain::Catalogue;
 use waybill_worker::{
-    ArchiveConfig, EngineConfig, Engines, ModelSpec, Profile, Trust, WorkerConfig, WorkerDeps, onchain::ChainFunding,
+    ArchiveConfig, EngineConfig, Engines, ModelSpec, Profile, Trust, WorkerConfig, WorkerDeps,
+    onchain::{ChainFunding, ChainRules},
 };
 
 /// SmolLM2.
@@ -46,7 +47,12 @@ pub async fn run(network: &Network, key: &Keypair, engines: Arc<Engines>, eviden
         drain: Duration::ZERO,
         archive: Some(ArchiveConfig::new(evidence)),
     };
-    let deps = WorkerDeps { engines, funding: Arc::new(ChainFunding::new(catalogue)), gate: Arc::default() };
+    let deps = WorkerDeps {
+        engines,
+        funding: Arc::new(ChainFunding::new(catalogue.clone())),
+        gate: Arc::default(),
+        rules: Some(Arc::new(ChainRules(catalogue))),
+    };
     tokio::spawn(waybill_worker::run(config, deps, stop.clone()));
     stop.drop_guard()
 }

@@ -9,10 +9,10 @@ use waybill_mechanism::message::{Order, line_key};
 use waybill_protocol::{
     ArtifactId, SignedReceipt,
     audit::{AuditJob, Chair, EvidenceRequest, Material, Mismatch, Rule, Verdict},
-    frame::{EventKind, FaultCode, Input, Job},
+    frame::{EventKind, FaultCode, Input, InputKind, Job},
 };
 use waybill_worker::{
-    Archive, ArchiveConfig, Engines, ModelSpec, ReceiptBook, Trust, Worker, WorkerDeps,
+    Archive, ArchiveConfig, Engines, ModelSpec, ReceiptBook, Rules, Trust, Worker, WorkerDeps,
     chat::Evidence,
     receipt::{Price, Work},
 };
@@ -21,6 +21,15 @@ use crate::setup::{
     DOMAIN, EPOCH_S, FixedFunds, Gateway, PRICE_PER_1K, chat_input, config, embed_input, minilm_engines, models_folder,
     profile, smollm2_engines, tiny_engines,
 };
+
+/// A chain whose first class is compared bit by bit, and that has no other.
+struct Exact;
+
+impl Rules for Exact {
+    fn rule(&self, det_class: u16, _: &InputKind) -> Option<Rule> {
+        (det_class == 1).then(Rule::exact)
+    }
+}
 
 /// Forgets what it is given at the end of the test.
 struct Kept {
@@ -34,7 +43,8 @@ fn honest(gateway: &Gateway, engines: Arc<Engines>) -> Kept {
     let archive = Arc::new(Archive::open(ArchiveConfig::new(folder.path())).unwrap());
     let book = ReceiptBook::new(Keypair::new(), DOMAIN, EPOCH_S, Trust::default());
     let funds = Arc::new(FixedFunds(gateway.funds(1_000_000_000)));
-    let deps = WorkerDeps { engines, funding: funds, gate: Arc::default() };
+    let rules: Option<Arc<dyn Rules>> = Some(Arc::new(Exact));
+    let deps = WorkerDeps { engines, funding: funds, gate: Arc::default(), rules };
     Kept { worker: Worker::assemble(profile(4), book, deps, Some(archive)), _folder: folder }
 }
 
@@ -145,7 +155,7 @@ async fn mismatch(verifier: &Kept, job: &AuditJob) -> Mismatch {
 
 /// Sampled, greedy, penalised, stopped: everything a request can ask of the sampler.
 fn chats(content: &str, max_tokens: u32) -> Vec<Input> {
-    use waybill_protocol::frame::{Chat, InputKind};
+    use waybill_protocol::frame::Chat;
     let chat = |change: fn(Chat) -> Chat| {
         let Some(InputKind::Chat(chat)) = chat_input(content, max_tokens).kind else { panic!() };
         Input { kind: Some(InputKind::Chat(change(chat))) }
@@ -502,8 +512,14 @@ async fn a_verdict_for_a_chair_is_what_the_chain_takes() {
     let served = serve(&worker, gateway.job(1, chat_input("hello", 12)), Rule::exact()).await;
     let none = verdict(&verifier, &served).await;
     assert!(none.chain_signature.is_empty(), "no chair, nothing for the chain");
-    let chair = Chair { audit: vec![6; 32].into(), number: 3 };
-    let verdict = verdict(&verifier, &AuditJob { chair: Some(chair), ..served.clone() }).await;
+    let chair = Some(Chair { audit: vec![6; 32].into(), number: 3 });
+    // Whoever brings the job does not choose the rule: the verifier's stake answers for it.
+    for rule in [Rule::quantised_text(), Rule { margin_micro: 1, ..Rule::exact() }] {
+        let lax = AuditJob { chair: chair.clone(), rule: Some(rule), ..served.clone() };
+        let refused = verifier.worker.audit(&lax).await.unwrap_err();
+        assert!(refused.detail.contains("not that of class 1 on chain"), "{refused}");
+    }
+    let verdict = verdict(&verifier, &AuditJob { chair, ..served.clone() }).await;
     let receipt = SignedReceipt::verify_worker(&served.receipt, &served.worker_signature).unwrap();
     let taken = verdict.for_chair(&DOMAIN, &[6; 32], 3).unwrap();
     assert_eq!((taken.pass, taken.chair, taken.audit, taken.domain), (true, 3, [6; 32], DOMAIN));

@@ -109,8 +109,12 @@ fn start(url: &str, engines: Arc<Engines>, gateway: &Gateway) -> Running {
         drain: Duration::from_secs(30),
         archive: None,
     };
-    let deps =
-        WorkerDeps { engines, funding: Arc::new(FixedFunds(gateway.funds(1_000_000_000))), gate: Arc::default() };
+    let deps = WorkerDeps {
+        engines,
+        funding: Arc::new(FixedFunds(gateway.funds(1_000_000_000))),
+        gate: Arc::default(),
+        rules: None,
+    };
     let shutdown = CancellationToken::new();
     (shutdown.clone(), tokio::spawn(waybill_worker::run(config, deps, shutdown)))
 }
