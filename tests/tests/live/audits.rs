@@ -114,19 +114,42 @@ async fn an_honest_workers_receipts_are_drawn_judged_by_others_and_paid_for() {
         (key("worker-1").pubkey(), key("operator-1").pubkey(), key("operator-2").pubkey());
     let stake_before = party(&network, &operator, Role::Provider).await.stake;
 
-    let mut charged_nc = 0;
+    let mut charges = Vec::new();
     for n in 0..6 {
-        charged_nc += network.chat_with(&[worker], &format!("Name a city, number {n}.")).await.nc;
+        charges.push(network.chat_with(&[worker], &format!("Name a city, number {n}.")).await);
     }
+    let planted = folder.path().join("planted.json");
+    network.evidence(&charges[0], &planted);
+    let commit = ["audit", "canary", "commit", planted.to_str().unwrap()];
+    let committed = network.waybill(&file("admin"), &commit);
+    let again = network.waybill(&file("admin"), &commit);
+    assert_eq!((&again["commitment"], &again["signature"]), (&committed["commitment"], &Value::Null));
     // An audit is closed once nothing more follows from it, so its last state is kept here.
-    let mut seen = BTreeMap::new();
+    let (mut seen, mut shown) = (BTreeMap::new(), Vec::new());
     until("every audit is over", async || {
         let now = audits(&network).await;
+        if shown.is_empty() && !now.is_empty() {
+            let data = folder.path().join("data");
+            let records = |command: &[&str]| {
+                let command = [&["audit"], command, &["--data-dir", data.to_str().unwrap()]].concat();
+                network.waybill(&file("consumer"), &command).as_array().unwrap().clone()
+            };
+            let drawn = records(&["list"]);
+            let draws = drawn.iter().flat_map(|line| records(&["show", line["receipt"].as_str().unwrap()]));
+            shown = draws.map(|draw| draw["on_chain"].clone()).filter(|case| !case.is_null()).collect();
+            let cases = network.waybill(&file("consumer"), &["audit", "cases", "--class", CLASS]);
+            assert!(cases.as_array().unwrap().len() >= now.len(), "{cases}");
+        }
         let is_over = now.is_empty() && !seen.is_empty();
         seen.extend(now);
         is_over.then_some(())
     })
     .await;
+    assert!(!shown.is_empty(), "the gateway's records name the audits on chain");
+    for case in shown {
+        assert_eq!((&case["worker"], &case["enforce"]), (&worker.to_string().into(), &true.into()), "{case}");
+        assert!(seen.contains_key(&case["audit"].as_str().unwrap().parse::<Pubkey>().unwrap()), "{case}");
+    }
     for audit in seen.values() {
         assert_eq!((audit.worker, audit.operator, audit.enforce), (worker, operator, true));
         assert_eq!((audit.judged, audit.votes[0], audit.settled), (Outcome::Passed, Vote::Pass, true));
@@ -139,6 +162,7 @@ async fn an_honest_workers_receipts_are_drawn_judged_by_others_and_paid_for() {
     assert_eq!((record.passes, record.failed), (seen.len() as u64, 0));
     assert_eq!(party(&network, &operator, Role::Provider).await.stake, stake_before);
 
+    let charged_nc = charges.iter().map(|charge| charge.nc).sum();
     let books = network.until("every batch is swept", |books| books.swept_nc() >= charged_nc).await;
     assert!(books.batches.iter().all(|batch| batch.forfeited_nc == 0));
     let seats = network.waybill(&file("consumer"), &["audit", "verifiers", "list"]);
