@@ -11,10 +11,10 @@ use settlement::{
 };
 use std::{collections::HashSet, ops::Range};
 use waybill_chain::{AuditIntent, Catalogue, Chain, ChainError, Intent, Outbox, audit_intent::seat_of};
-use waybill_mechanism::{audit::is_spared, merkle::Tree};
+use waybill_mechanism::{audit::is_spared, merkle::Tree, message::Receipt};
 use waybill_protocol::{
     WorkerId,
-    audit::{AuditJob, Chair},
+    audit::{AuditJob, Chair, Verdict},
 };
 use waybill_store::{Batch, Charge};
 
@@ -148,7 +148,7 @@ impl Auditor {
         Ok(())
     }
 
-    /// What `node` signed for its chair; `None` while it does not. No transaction is paid for what the chain would refuse.
+    /// What `node` signed for its chair; `None` while it does not.
     async fn verdict_of(
         &self,
         batch: &Batch,
@@ -171,19 +171,31 @@ impl Auditor {
                 return Ok(None);
             }
         };
-        let domain = &self.config.domain;
-        let signed = verdict.for_chair(domain, &address, chair).filter(|_| verdict.is_by(&node.0, &receipt, domain));
-        let Some(message) = signed else {
+        let delivery = delivery(&verdict, node, &receipt, &self.config.domain, &address, chair);
+        if delivery.is_none() {
             tracing::warn!(%node, audit = %Pubkey::from(address), "a verdict is not its verifier's own for this chair");
-            return Ok(None);
-        };
-        Ok(Some(Intent::Audit(AuditIntent::Verdict {
-            det_class: audit.det_class,
-            node: node.0,
-            verdict: message.to_bytes().to_vec(),
-            signature: verdict.chain_signature.to_vec(),
-        })))
+        }
+        Ok(delivery)
     }
+}
+
+/// The delivery of what `node` signed about `receipt` for its chair; `None` for what the chain would refuse, so that nobody
+/// pays for it.
+fn delivery(
+    verdict: &Verdict,
+    node: WorkerId,
+    receipt: &Receipt,
+    domain: &[u8; 8],
+    audit: &[u8; 32],
+    chair: u8,
+) -> Option<Intent> {
+    let message = verdict.for_chair(domain, audit, chair).filter(|_| verdict.is_by(&node.0, receipt, domain))?;
+    Some(Intent::Audit(AuditIntent::Verdict {
+        det_class: receipt.det_class,
+        node: node.0,
+        verdict: message.to_bytes().to_vec(),
+        signature: verdict.chain_signature.to_vec(),
+    }))
 }
 
 /// A draw that has to be opened.
@@ -195,4 +207,144 @@ struct Step {
     /// Audits of this receipt that are open already.
     used: usize,
     proof: Vec<[u8; 40]>,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use settlement::{constants::CHAIRS, state::Bond};
+    use solana_keypair::Keypair;
+    use solana_signer::Signer;
+    use waybill_mechanism::message;
+    use waybill_protocol::signing;
+
+    const DOMAIN: [u8; 8] = *b"testtest";
+
+    fn receipt() -> Receipt {
+        Receipt {
+            flags: 0,
+            det_class: 7,
+            domain: DOMAIN,
+            epoch: 1,
+            seq: 0,
+            gateway: [1; 32],
+            worker: [2; 32],
+            line_key: [3; 32],
+            artifact: [4; 32],
+            request_hash: [5; 32],
+            input_hash: [6; 32],
+            output_hash: [7; 32],
+            evidence_hash: [8; 32],
+            units_in: 1,
+            units_out: 1,
+            price_nc: 1,
+            cum_nc: 1,
+            t_start_ms: 1,
+            t_end_ms: 2,
+        }
+    }
+
+    fn verdict(key: &Keypair) -> Verdict {
+        let mut verdict = Verdict {
+            verifier: key.pubkey().to_bytes().to_vec().into(),
+            receipt_hash: receipt().hash().to_vec().into(),
+            output_hash: vec![9; 32].into(),
+            evidence_hash: vec![9; 32].into(),
+            ..Verdict::default()
+        };
+        verdict.sign(&DOMAIN, key);
+        verdict.sign_chair(&DOMAIN, &Chair { audit: vec![6; 32].into(), number: 3 }, key);
+        verdict
+    }
+
+    #[test]
+    fn only_what_its_node_signed_for_this_chair_of_this_audit_is_paid_for() {
+        let key = Keypair::new();
+        let (node, verdict) = (WorkerId(key.pubkey().to_bytes()), verdict(&key));
+        let taken = delivery(&verdict, node, &receipt(), &DOMAIN, &[6; 32], 3);
+        let Some(Intent::Audit(AuditIntent::Verdict { det_class: 7, node: by, verdict: bytes, signature })) = taken
+        else {
+            panic!("{taken:?}")
+        };
+        assert_eq!((by, bytes.len(), bytes.len()), (node.0, message::Verdict::LEN, 144));
+        assert!(signing::verify(&by, &bytes, &signature), "as the chain will check it");
+
+        let other = WorkerId([9; 32]);
+        assert_eq!(delivery(&verdict, other, &receipt(), &DOMAIN, &[6; 32], 3), None, "another node's chair");
+        assert_eq!(delivery(&verdict, node, &receipt(), &DOMAIN, &[6; 32], 2), None, "another chair");
+        assert_eq!(delivery(&verdict, node, &receipt(), &DOMAIN, &[5; 32], 3), None, "another audit");
+        assert_eq!(delivery(&verdict, node, &receipt(), b"elsewher", &[6; 32], 3), None, "another network");
+        let later = Receipt { seq: 1, ..receipt() };
+        assert_eq!(delivery(&verdict, node, &later, &DOMAIN, &[6; 32], 3), None, "another receipt");
+        let tampered: [fn(&mut Verdict); 4] = [
+            |verdict| verdict.passed = true,
+            |verdict| verdict.output_hash = vec![1; 32].into(),
+            |verdict| verdict.signature = vec![0; 64].into(),
+            |verdict| verdict.chain_signature = vec![0; 64].into(),
+        ];
+        for tamper in tampered {
+            let mut verdict = verdict.clone();
+            tamper(&mut verdict);
+            assert_eq!(delivery(&verdict, node, &receipt(), &DOMAIN, &[6; 32], 3), None, "tampered with");
+        }
+    }
+
+    fn audit(n_chairs: u8) -> ChainAudit {
+        let key = Pubkey::new_from_array([1; 32]);
+        ChainAudit {
+            version: 1,
+            bump: 1,
+            enforce: true,
+            round: 1,
+            judged: Outcome::Open,
+            settled: false,
+            canary: false,
+            worker_punished: false,
+            line_done: false,
+            paid: 0,
+            punished: 0,
+            n_chairs,
+            seats: [0; CHAIRS],
+            votes: [Vote::None; CHAIRS],
+            det_class: 1,
+            batch: key,
+            epoch: 1,
+            draw: 0,
+            receipt: 0,
+            receipt_hash: [2; 32],
+            worker: key,
+            operator: key,
+            output_hash: [0; 32],
+            evidence_hash: [0; 32],
+            price_nc: 1,
+            fee_aic: 1,
+            seed_slot: 1,
+            seats_until: i64::MAX,
+            opened_at: 0,
+            deadline: 100,
+            bonds: [Bond::NONE; 2],
+            seq: 0,
+            rent_payer: key,
+            _reserved: [0; 32],
+        }
+    }
+
+    #[test]
+    fn the_chairs_that_are_asked_are_those_from_which_the_chain_takes_a_verdict() {
+        let mut audit = audit(6);
+        assert_eq!(owing(&audit, 0), [0]);
+        assert_eq!(owing(&audit, 100), [0; 0], "its time is over");
+        audit.submit(0, false, 10, 100).unwrap();
+        assert_eq!(owing(&audit, 10), [1, 2, 3]);
+        audit.submit(2, false, 10, 100).unwrap();
+        assert_eq!(owing(&audit, 10), [1, 3]);
+        audit.submit(3, false, 10, 100).unwrap();
+        assert_eq!(owing(&audit, 10), [0; 0], "two of three decide");
+        audit.appeal(Pubkey::new_from_array([9; 32]), 5, 20, 100).unwrap();
+        assert_eq!(owing(&audit, 20), [4, 5]);
+        for chair in owing(&audit, 20) {
+            audit.submit(chair, true, 30, 100).unwrap();
+        }
+    }
 }
