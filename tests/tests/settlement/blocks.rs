@@ -89,7 +89,11 @@ fn a_block_pays_what_its_lines_pay_one_by_one() {
             one_by_one.extend(single.send(&[built], &[]).unwrap().cpi_events::<LineClaimed>());
         }
         let built = claim(&block, &shard, 0, n as usize);
-        let sent = block.measure("claim_lines", &format!("{n} of {n} lines"), built, &[]);
+        // A measured call is broken in each of its accounts, so not the longest.
+        let sent = match n {
+            4 => block.measure("claim_lines", "a batch of 4", built, &[]),
+            _ => block.send(&[built], &[]).unwrap(),
+        };
         let at_once: Vec<LineClaimed> = sent.cpi_events();
         let told = |events: &[LineClaimed]| -> Vec<_> {
             events
