@@ -121,8 +121,8 @@ impl Auditor {
         Ok(true)
     }
 
-    /// Has the chair's own node re-execute the receipt, and delivers what it signed. A chair whose node is elsewhere is
-    /// served by that node's scheduler.
+    /// Has the chair's own node re-execute the receipt, and delivers what it signed. Only this gateway has the material, so a
+    /// node without a session here cannot answer: a verifier keeps one with every gateway that it may be drawn to judge.
     async fn judge(
         &self,
         batch: &Batch,
