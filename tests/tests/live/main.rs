@@ -103,11 +103,12 @@ async fn killing_the_whole_network_at_any_step_neither_loses_nor_doubles_a_charg
         .await;
     network.process.kill();
 
-    // Between two claims of one batch.
+    // After a batch is claimed: its lines at once where they are few, so that no moment lies between two of them.
     let network = Network::up(folder.path());
     charges.extend(mixed(&network, 20).await);
-    let between = |books: &Books| books.batches.iter().any(|batch| (1..batch.n_lines).contains(&batch.claimed_lines));
-    network.until("a batch is partly claimed", between).await;
+    network
+        .until("a batch is claimed", |books| books.batches.iter().any(|batch| batch.claimed_lines == batch.n_lines))
+        .await;
     network.process.kill();
 
     let network = Network::up(folder.path());
