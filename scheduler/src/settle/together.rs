@@ -32,7 +32,7 @@ impl Settler {
     pub(super) async fn finish_due(&self, mut due: Vec<Due>, view: &View) -> Result<(), SettleError> {
         due.sort_by_key(|due| due.batch.id.epoch);
         for group in due.chunks(FINISHED) {
-            if waits(group, FINISHED, FINISH_WAIT, view) {
+            if waits(&since(group), FINISHED, FINISH_WAIT, view.settle.epoch_s, view.now_ms() / 1_000) {
                 continue;
             }
             let mut steps = Vec::new();
@@ -53,7 +53,7 @@ impl Settler {
     pub(super) async fn sweep_due(&self, mut due: Vec<Due>, view: &View) -> Result<(), SettleError> {
         due.sort_by_key(|due| due.batch.id.epoch);
         for group in due.chunks(SWEPT) {
-            if waits(group, SWEPT, SWEEP_WAIT, view) {
+            if waits(&since(group), SWEPT, SWEEP_WAIT, view.settle.epoch_s, view.now_ms() / 1_000) {
                 continue;
             }
             let sweep = |due: &Due| Intent::SweepBatch { epoch: due.batch.id.epoch, shard: due.batch.id.shard };
@@ -113,10 +113,34 @@ impl Settler {
     }
 }
 
-/// Whether a group that is not full still has time to become so.
-fn waits(group: &[Due], full: usize, epochs: i64, view: &View) -> bool {
-    let epoch_s = view.settle.epoch_s;
+fn since(group: &[Due]) -> Vec<i64> {
+    group.iter().map(|due| due.since).collect()
+}
+
+/// Whether batches that are due since these Unix seconds, fewer than fill a transaction, still have time to wait for more.
+fn waits(since: &[i64], full: usize, epochs: i64, epoch_s: u32, now: i64) -> bool {
     let patience = if epoch_s < SHORT_EPOCH_S { 0 } else { epochs.saturating_mul(i64::from(epoch_s)) };
-    let now = view.now_ms() / 1_000;
-    group.len() < full && group.iter().all(|due| now < due.since.saturating_add(patience))
+    since.len() < full && since.iter().all(|since| now < since.saturating_add(patience))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_waits_an_epoch_for_the_second_and_eight_for_its_sweep() {
+        let hour = 3_600;
+        assert!(waits(&[1_000], FINISHED, FINISH_WAIT, 3_600, 1_000 + hour - 1));
+        assert!(!waits(&[1_000], FINISHED, FINISH_WAIT, 3_600, 1_000 + hour), "it has waited enough");
+        assert!(!waits(&[1_000, 1_000], FINISHED, FINISH_WAIT, 3_600, 1_000), "there are two");
+        let due: Vec<i64> = (0..7).map(|i| i * hour).collect();
+        assert!(waits(&due, SWEPT, SWEEP_WAIT, 3_600, 8 * hour - 1));
+        assert!(!waits(&due, SWEPT, SWEEP_WAIT, 3_600, 8 * hour), "the oldest decides");
+    }
+
+    #[test]
+    fn where_epochs_are_short_nothing_waits() {
+        assert!(!waits(&[1_000], FINISHED, FINISH_WAIT, 3_599, 1_000));
+        assert!(!waits(&[1_000], SWEPT, SWEEP_WAIT, 60, 1_000));
+    }
 }

@@ -6,10 +6,14 @@ use market::state::{Node, SplitSnapshot};
 use settlement::{
     error::SettleError,
     events::LineClaimed,
-    state::{Batch, FeeDay, SettleConfig},
+    instructions::PostBatchArgs,
+    state::{Batch, BatchState, FeeDay, SettleConfig},
 };
 use solana_signer::Signer;
-use waybill_chain::ix::{self, settlement::LinePayees};
+use waybill_chain::{
+    ix::{self, settlement::LinePayees},
+    packing,
+};
 use waybill_mechanism::{
     amount::pricing_epoch,
     merkle,
@@ -108,6 +112,31 @@ fn a_block_pays_what_its_lines_pay_one_by_one() {
             (batch.claimed_lines, batch.claimed_nc, batch.claimed_aic, batch.fee_aic, batch.burn_aic),
             (other.claimed_lines, other.claimed_nc, other.claimed_aic, other.fee_aic, other.burn_aic)
         );
+    }
+}
+
+#[test]
+fn two_batches_become_final_and_are_claimed_in_one_transaction_and_swept_in_another() {
+    let worth: u64 = (0..4).map(|index| 1_001 + index * 10).sum();
+    let mut desk = Desk::collected(2 * worth);
+    let shards = [0, 1].map(|shard| Shard { shard, ..mixed(&desk, 4) });
+    desk.advance(EPOCH_S);
+    for shard in &shards {
+        let args = PostBatchArgs { n_receipts: 8, ..shard.args() };
+        desk.send(&[desk.post_batch_ix(args)], &[&desk.gateway()]).unwrap();
+    }
+    desk.advance(CHALLENGE_S.into());
+    let finish: Vec<Instruction> = shards
+        .iter()
+        .flat_map(|shard| [desk.finalize_batch_ix(desk.batch_of(shard)), claim(&desk, shard, 0, 4)])
+        .collect();
+    assert!(packing::fits(&desk.payer(), &finish).unwrap());
+    desk.send(&finish, &[]).unwrap();
+    let sweep: Vec<Instruction> = shards.iter().map(|shard| desk.sweep_batch_ix(desk.batch_of(shard))).collect();
+    desk.send(&sweep, &[]).unwrap();
+    for shard in &shards {
+        let batch = books(&desk, shard).1;
+        assert_eq!((batch.state, batch.claimed_lines, batch.claimed_nc), (BatchState::Swept, 4, worth));
     }
 }
 
