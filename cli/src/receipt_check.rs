@@ -4,6 +4,7 @@
 use anchor_lang::prelude::Pubkey;
 use serde::{Deserialize, Serialize};
 use waybill_chain::{
+    ix,
     market::{
         seeds::find_royalties,
         state::{Artifact, Container, Node, Royalties, SplitSnapshot},
@@ -314,9 +315,13 @@ impl Case<'_> {
 
     fn request(&self, order: &Order) -> Finding {
         hold(order.hash() == self.receipt.request_hash, || "the receipt is for another order".into())?;
+        let slots = self.slots();
         let is_paid_for = |subject: &[u8; 32]| {
-            let context = ctx_hash(subject, &self.receipt.input_hash, order.max_price_nc, &self.referrer().0, None);
-            context == order.ctx_hash
+            let (input, referrer) = (&self.receipt.input_hash, self.referrer().0);
+            let context = |slot: &Option<[u8; 32]>| {
+                ctx_hash(subject, input, order.max_price_nc, &referrer, slot.as_ref()) == order.ctx_hash
+            };
+            slots.iter().any(context)
         };
         // A class request names the class; its container was picked by hash.
         let class = CLASSES.map(|(name, _)| (name, class_id(name))).into_iter().find(|(_, id)| is_paid_for(id));
@@ -329,6 +334,20 @@ impl Case<'_> {
         hold(self.receipt.price_nc <= order.max_price_nc, || "the price is above what the order allows".into())?;
         let of = class.map_or_else(String::new, |(name, _)| format!(" for the class {name}"));
         Ok(format!("at most {} nc were ordered{of}", order.max_price_nc))
+    }
+
+    /// The promotion slots that the order can name: none, or the auctions of the day in the container's markets. A request
+    /// that began before midnight came through the slots of the day before.
+    fn slots(&self) -> Vec<Option<[u8; 32]>> {
+        if self.receipt.flags & flags::SPONSORED == 0 {
+            return vec![None];
+        }
+        let today = amount::pricing_epoch(self.receipt.epoch);
+        let stages = self.facts.container.iter().flat_map(|container| &container.stages);
+        let auctions = stages.flat_map(|stage| {
+            [today, today.saturating_sub(1)].map(|day| Some(ix::promo::auction(stage.market, day).to_bytes()))
+        });
+        auctions.collect()
     }
 
     fn line_key(&self) -> Finding {
@@ -915,6 +934,35 @@ mod tests {
         bundle.gateway_signature = signing::sign(&gateway, &bytes).to_vec();
         let failed = failures(&bundle, &facts);
         assert!(failed.contains(&name::PRICE) && !failed.contains(&name::WORKER_SIGNATURE), "{failed:?}");
+    }
+
+    #[test]
+    fn a_sponsored_receipt_is_for_an_order_that_names_an_auction_of_its_day_and_market() {
+        let World { gateway, bundle, facts, .. } = world();
+        let day = amount::pricing_epoch(EPOCH);
+        let cases = [
+            (flags::SPONSORED, Some((1, day)), true),
+            (flags::SPONSORED, Some((1, day - 1)), true),
+            (flags::SPONSORED, Some((1, day + 1)), false),
+            (flags::SPONSORED, Some((2, day)), false),
+            (flags::SPONSORED, None, false),
+            (0, Some((1, day)), false),
+        ];
+        for (flag, slot, holds) in cases {
+            let mut bundle = bundle.clone();
+            let slot = slot.map(|(market, day)| ix::promo::auction(market, day).to_bytes());
+            let mut order = Order::from_bytes(&bundle.order).unwrap();
+            let referrer = bundle.referrer.unwrap().0;
+            order.ctx_hash = ctx_hash(&CONTAINER, &INPUT, order.max_price_nc, &referrer, slot.as_ref());
+            let mut receipt = Receipt::from_bytes(&bundle.receipt).unwrap();
+            (receipt.flags, receipt.request_hash) = (receipt.flags | flag, order.hash());
+            bundle.order = order.to_bytes().to_vec();
+            bundle.order_signature = signing::sign(&gateway, &order.to_bytes()).to_vec();
+            bundle.receipt = receipt.to_bytes().to_vec();
+            let failed = failures(&bundle, &facts);
+            assert!(!failed.contains(&name::ORDER), "{failed:?}");
+            assert_eq!(!failed.contains(&name::REQUEST), holds, "{slot:?}: {failed:?}");
+        }
     }
 
     /// The model of [`world`] as a derivative of key 31's and key 32's.

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod audits;
+mod books;
 mod disputes;
 mod lineage;
 mod network;

@@ -1,7 +1,7 @@
 //! A real network for end-to-end tests: the `waybill` program as processes that can be killed, requests over HTTP, and
 //! the books read back from the chain.
 
-use anchor_lang::prelude::Pubkey;
+use anchor_lang::{AccountDeserialize, prelude::Pubkey};
 use serde_json::{Value, json};
 use solana_keypair::Keypair;
 use solana_signer::Signer;
@@ -205,6 +205,27 @@ impl Network {
             ix::transfer_aic(&consumer.pubkey(), &ix::aic_account(owner), aic),
         ];
         self.chain.send(&consumer, &[], &fund).await.unwrap();
+    }
+
+    /// Waits until an account is closed.
+    pub async fn until_gone(&self, what: &str, address: &Pubkey) {
+        let started = Instant::now();
+        while self.chain.data(address).await.is_ok_and(|data| data.is_some()) {
+            assert!(started.elapsed() < PATIENCE, "{what} is still there after {PATIENCE:?}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Waits until an account is created.
+    pub async fn until_there<T: AccountDeserialize>(&self, what: &str, address: &Pubkey) -> T {
+        let started = Instant::now();
+        loop {
+            if let Some(account) = self.chain.account(address).await.unwrap() {
+                return account;
+            }
+            assert!(started.elapsed() < PATIENCE, "{what} is not there after {PATIENCE:?}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
     }
 
     /// Waits for a second of the chain's clock.
