@@ -134,18 +134,21 @@ impl Settler {
                 }
                 BatchStatus::Claimed
             }
-            (Some((data, account)), BatchStatus::Claimed) if account.state == BatchState::Final => {
+            (Some((data, account)), BatchStatus::Claimed) => {
+                // The sweep may have gone with the last claims; what follows from these does not wait for it.
                 let shared = self.share_royalties(batch, view).await?;
                 if !shared || !self.claim_bounties(batch, account, view).await? {
                     return Ok(());
                 }
-                if self.ensure_earnings(&[Pubkey::new_from_array(batch.id.gateway.0)], view).await? {
-                    let since = account.final_at;
-                    waiting.sweep.push(Due { batch: batch.clone(), account: data.clone(), since });
+                if account.state == BatchState::Final {
+                    if self.ensure_earnings(&[Pubkey::new_from_array(batch.id.gateway.0)], view).await? {
+                        let since = account.final_at;
+                        waiting.sweep.push(Due { batch: batch.clone(), account: data.clone(), since });
+                    }
+                    return Ok(());
                 }
-                return Ok(());
+                BatchStatus::Swept
             }
-            (Some(_), BatchStatus::Claimed) => BatchStatus::Swept,
             (Some(_), BatchStatus::Swept) => return Ok(()),
         };
         self.store.advance_batch(batch.id, batch.status, reached, now_ms(view)).await?;
