@@ -139,8 +139,12 @@ fn disputes_and_audits_are_closed_when_they_are_over() {
     }
     // An audit that nothing follows from ends at once, another one with its grace.
     let grace = 4 * 12 * 3_600;
-    let cases =
-        [(false, true, 0, false), (true, true, 0, true), (true, false, grace - 1, false), (true, false, grace, true)];
+    let cases = [
+        (false, true, grace, false),
+        (true, true, 0, true),
+        (true, false, grace - 1, false),
+        (true, false, grace, true),
+    ];
     for (settled, line_done, age, spent) in cases {
         let deadline = desk.now() - age;
         let account = Audit { settled, line_done, deadline, rent_payer: payer, ..blank(Audit::INIT_SPACE) };
